@@ -1,0 +1,208 @@
+"""Compare, validate and atomically replace a set of files."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RunCommand = Callable[[list[str]], tuple[int, str, str]]
+SECRET_NOTE = "(the content of a secret file is not shown)\n"
+
+
+class FileTreeError(Exception):
+    """A file cannot be written as asked; the message names it and says why."""
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """One file as it should be."""
+
+    path: Path
+    content: bytes
+    mode: int
+    owner: str | None = None
+    group: str | None = None
+    validate: str | None = None
+    secret: bool = False
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> WantedFile:
+        """Build from the module's parameters.
+
+        :param params: path, content, mode (octal text), owner, group, validate, secret
+        :raises FileTreeError: where the mode is not octal or the path not absolute
+        """
+        path = Path(params["path"])
+        if not path.is_absolute():
+            raise FileTreeError(f"{path} is not an absolute path")
+        try:
+            mode = int(params["mode"], 8)
+        except ValueError:
+            raise FileTreeError(
+                f"{path}: mode {params['mode']!r} is not octal, write for instance '0644'"
+            ) from None
+        return cls(
+            path=path,
+            content=params["content"].encode(),
+            mode=mode,
+            owner=params.get("owner"),
+            group=params.get("group"),
+            validate=params.get("validate"),
+            secret=bool(params.get("secret")),
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is different about one file."""
+
+    path: str
+    diff: dict[str, str]
+
+
+class TreeWriter:
+    """Writes files, or with ``check_mode`` only says which would change."""
+
+    def __init__(self, run_command: RunCommand, check_mode: bool, directory_mode: int) -> None:
+        self._run = run_command
+        self._check_mode = check_mode
+        self._directory_mode = directory_mode
+
+    def write(self, files: Sequence[WantedFile]) -> list[Change]:
+        """Bring all files to their wanted state, or none of them.
+
+        :param files: the files, in any order
+        :return: the changes made (in check mode: that would be made)
+        :raises FileTreeError: where a validator refuses or an owner does not exist
+        """
+        changes: list[Change] = []
+        staged: list[tuple[WantedFile, Path]] = []
+        attributes: list[WantedFile] = []
+        with tempfile.TemporaryDirectory(prefix="file_tree-") as folder:
+            for number, wanted in enumerate(files):
+                change = self._compare(wanted)
+                if change is None:
+                    continue
+                changes.append(change)
+                if self._content_differs(wanted):
+                    draft = Path(folder) / f"{number}-{wanted.path.name}"
+                    draft.touch(mode=0o600)
+                    draft.write_bytes(wanted.content)
+                    self._validate(wanted, draft)
+                    staged.append((wanted, draft))
+                else:
+                    attributes.append(wanted)
+            if not self._check_mode:
+                for wanted, draft in staged:
+                    self._replace(wanted, draft)
+                for wanted in attributes:
+                    self._set_attributes(wanted, wanted.path)
+        return changes
+
+    def _compare(self, wanted: WantedFile) -> Change | None:
+        path = wanted.path
+        if path.is_dir():
+            raise FileTreeError(f"{path} is a directory, a file is wanted there")
+        old = path.read_bytes() if path.exists() else None
+        uid, gid = self._ids(wanted)
+        if old == wanted.content and not self._attributes_differ(wanted, uid, gid):
+            return None
+        diff = {"before_header": str(path), "after_header": str(path)}
+        if wanted.secret:
+            diff |= {"before": "" if old is None else SECRET_NOTE, "after": "changed " + SECRET_NOTE}
+        elif old == wanted.content:
+            diff |= {"before": self._attribute_text(path), "after": self._wanted_text(wanted)}
+        else:
+            diff |= {
+                "before": (old or b"").decode(errors="replace"),
+                "after": wanted.content.decode(errors="replace"),
+            }
+        return Change(path=str(path), diff=diff)
+
+    @staticmethod
+    def _content_differs(wanted: WantedFile) -> bool:
+        return not wanted.path.exists() or wanted.path.read_bytes() != wanted.content
+
+    @staticmethod
+    def _attributes_differ(wanted: WantedFile, uid: int | None, gid: int | None) -> bool:
+        status = wanted.path.stat()
+        return (
+            stat.S_IMODE(status.st_mode) != wanted.mode
+            or (uid is not None and status.st_uid != uid)
+            or (gid is not None and status.st_gid != gid)
+        )
+
+    @staticmethod
+    def _attribute_text(path: Path) -> str:
+        status = path.stat()
+        return f"mode {stat.S_IMODE(status.st_mode):04o} uid {status.st_uid} gid {status.st_gid}\n"
+
+    def _wanted_text(self, wanted: WantedFile) -> str:
+        status = wanted.path.stat()
+        uid, gid = self._ids(wanted)
+        uid = status.st_uid if uid is None else uid
+        gid = status.st_gid if gid is None else gid
+        return f"mode {wanted.mode:04o} uid {uid} gid {gid}\n"
+
+    def _ids(self, wanted: WantedFile) -> tuple[int | None, int | None]:
+        """Return (uid, gid); -1 stands for one that will exist only after the real run."""
+        uid = gid = None
+        try:
+            if wanted.owner is not None:
+                uid = pwd.getpwnam(wanted.owner).pw_uid
+            if wanted.group is not None:
+                gid = grp.getgrnam(wanted.group).gr_gid
+        except KeyError as error:
+            if not self._check_mode:
+                raise FileTreeError(f"{wanted.path}: {error.args[0]}") from None
+            return -1, -1
+        return uid, gid
+
+    def _validate(self, wanted: WantedFile, draft: Path) -> None:
+        if wanted.validate is None:
+            return
+        if "%s" not in wanted.validate:
+            raise FileTreeError(f"{wanted.path}: validate lacks %s: {wanted.validate}")
+        command = [part.replace("%s", str(draft)) for part in shlex.split(wanted.validate)]
+        program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if program is None:
+            if self._check_mode:
+                return
+            raise FileTreeError(f"{wanted.path}: the validator {command[0]} is not installed")
+        code, out, err = self._run([program, *command[1:]])
+        if code != 0:
+            said = (err.strip() or out.strip()).replace(str(draft), str(wanted.path))
+            raise FileTreeError(f"{wanted.path} was not changed, {command[0]} refuses it: {said}")
+
+    def _replace(self, wanted: WantedFile, draft: Path) -> None:
+        self._make_directory(wanted.path.parent)
+        # Through a link (/etc/alternatives, sites-enabled) the file behind it is what changes.
+        target = wanted.path.resolve()
+        temporary = target.with_name(f".{target.name}.file_tree")
+        shutil.copyfile(draft, temporary)
+        if target.exists():
+            status = target.stat()
+            os.chown(temporary, status.st_uid, status.st_gid)
+        self._set_attributes(wanted, temporary)
+        temporary.replace(target)
+
+    def _make_directory(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._make_directory(folder.parent)
+        folder.mkdir()
+        folder.chmod(self._directory_mode)
+
+    def _set_attributes(self, wanted: WantedFile, path: Path) -> None:
+        uid, gid = self._ids(wanted)
+        os.chown(path, -1 if uid is None else uid, -1 if gid is None else gid)
+        path.chmod(wanted.mode)
