@@ -31,9 +31,6 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         args = self._task.args
-        unknown = sorted(set(args) - self._VALID_ARGS)
-        if unknown:
-            raise AnsibleActionFail(f"template_tree has no option {unknown[0]!r}")
         root = self._tree(args["src"])
         defaults = {name: args[name] for name in ("owner", "group", "mode") if name in args}
         special = args.get("files") or {}

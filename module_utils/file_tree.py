@@ -118,7 +118,10 @@ class TreeWriter:
             return None
         diff = {"before_header": str(path), "after_header": str(path)}
         if wanted.secret:
-            diff |= {"before": "" if old is None else SECRET_NOTE, "after": "changed " + SECRET_NOTE}
+            diff |= {
+                "before": "" if old is None else SECRET_NOTE,
+                "after": "changed " + SECRET_NOTE,
+            }
         elif old == wanted.content:
             diff |= {"before": self._attribute_text(path), "after": self._wanted_text(wanted)}
         else:
