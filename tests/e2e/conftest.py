@@ -1,0 +1,288 @@
+"""The running lab, as its readers and its sysadmins see it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shlex
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = ROOT / "inventories" / "lab"
+ARTIFACTS = ROOT / "tests" / "artifacts"
+SERVICE_NAME = "research.lab.test"
+VIP = "10.77.0.10"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command on a host ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host of the lab."""
+
+    name: str
+    address: str
+    groups: frozenset[str]
+
+    def run(self, command: str, timeout: float = 60) -> Done:
+        """Run a shell command as root, over ssh as the sysadmin would.
+
+        :param command: text for the host's shell
+        :param timeout: seconds
+        """
+        ssh = [
+            *("ssh", "-i", str(INVENTORY / ".ssh" / "id_ed25519")),
+            *("-o", f"UserKnownHostsFile={INVENTORY / '.ssh' / 'known_hosts'}"),
+            *("-o", "BatchMode=yes", "-o", "ConnectTimeout=5"),
+            *("-o", "ControlMaster=auto", "-o", "ControlPersist=60"),
+            *("-o", "ControlPath=/tmp/research-e2e-%C"),
+            f"deploy@{self.address}",
+            f"sudo -n sh -c {shlex.quote(command)}",
+        ]
+        done = subprocess.run(ssh, capture_output=True, text=True, timeout=timeout, check=False)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def check(self, command: str, timeout: float = 60) -> str:
+        """Run a command that must succeed and return what it printed."""
+        done = self.run(command, timeout)
+        assert done.code == 0, f"{self.name}: {command}\n{done.out}{done.err}"
+        return done.out
+
+
+class Lab:
+    """All hosts, by name and by group."""
+
+    def __init__(self, hosts: list[Host]) -> None:
+        self.hosts = {host.name: host for host in hosts}
+
+    def __getitem__(self, name: str) -> Host:
+        return self.hosts[name]
+
+    def group(self, name: str) -> list[Host]:
+        """Return the hosts of a group, in the order of the inventory."""
+        return [host for host in self.hosts.values() if name in host.groups]
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """Return the hosts that inventories/lab names."""
+    command = ["ansible-inventory", "-i", str(INVENTORY), "--list"]
+    listed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    variables = listed["_meta"]["hostvars"]
+
+    def members(group: str) -> set[str]:
+        own = listed.get(group, {})
+        return set(own.get("hosts", [])).union(*(members(kid) for kid in own.get("children", [])))
+
+    groups = {name: members(name) for name in listed if name != "_meta"}
+    return Lab(
+        [
+            Host(
+                name=name,
+                address=variables[name]["ansible_host"],
+                groups=frozenset(group for group, names in groups.items() if name in names),
+            )
+            for name in variables
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def authority() -> Path:
+    """Return the certificate of the lab's CA."""
+    return INVENTORY / "pki" / "ca.pem"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, read whole."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body as JSON."""
+        return json.loads(self.body)
+
+
+class Reader:
+    """A reader: trusts the lab's CA and knows the service by its name, reached through an address."""
+
+    def __init__(self, authority: Path, address: str = VIP, timeout: float = 10) -> None:
+        self._context = ssl.create_default_context(cafile=str(authority))
+        self._address = address
+        self._timeout = timeout
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Answer:
+        """Fetch a page on a connection of its own.
+
+        :param path: path on the service
+        :param headers: more request headers
+        :raises OSError: where no answer arrives
+        """
+        connection = _NamedConnection(
+            SERVICE_NAME, self._address, timeout=self._timeout, context=self._context
+        )
+        try:
+            target = f"{path}?{urlencode(query, doseq=True)}" if query else path
+            connection.request("GET", target, headers=headers or {})
+            answer = connection.getresponse()
+            lowered = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, lowered, answer.read())
+        finally:
+            connection.close()
+
+    def search(self, text: str, **query: Any) -> Any:
+        """Search through the API; the answer must be 200."""
+        answer = self.get("/api/search", q=text, **query)
+        assert answer.status == 200, f"{answer.status}: {answer.body[:300]!r}"
+        return answer.json()
+
+
+class _NamedConnection(http.client.HTTPSConnection):
+    """Connects to an address, but asks for and verifies the name."""
+
+    def __init__(self, name: str, address: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self._address = address
+
+    def connect(self) -> None:
+        import socket
+
+        plain = socket.create_connection((self._address, 443), self.timeout)
+        context: ssl.SSLContext = self._context  # type: ignore[attr-defined]
+        self.sock = context.wrap_socket(plain, server_hostname=self.host)
+
+
+@pytest.fixture(scope="session")
+def reader(authority: Path) -> Reader:
+    """Return a reader who comes through the VIP."""
+    return Reader(authority)
+
+
+@dataclass
+class Traffic:
+    """What searches that ran all the time met with."""
+
+    requests: int = 0
+    failures: list[str] = field(default_factory=list)
+    longest_gap: float = 0.0
+
+    def summary(self, event: str) -> str:
+        """Return one line for people."""
+        return (
+            f"{event}: {self.requests} searches, {len(self.failures)} failed, "
+            f"longest gap {self.longest_gap:.2f} s"
+        )
+
+
+class SearchTraffic:
+    """A reader who searches five times a second until stopped; never the same search twice."""
+
+    WORDS = ("translation", "parsing", "summarization", "dialogue", "embedding", "speech", "corpus")
+
+    def __init__(self, authority: Path, pause: float = 0.2) -> None:
+        self._reader = Reader(authority, timeout=5)
+        self._pause = pause
+        self._stop = Event()
+        self._thread = Thread(target=self._run, daemon=True)
+        self.traffic = Traffic()
+
+    def __enter__(self) -> Traffic:
+        self._thread.start()
+        time.sleep(1)
+        return self.traffic
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        answered = time.monotonic()
+        while not self._stop.is_set():
+            number = self.traffic.requests
+            text = f"{self.WORDS[number % len(self.WORDS)]} {number % 50 + 1975}"
+            try:
+                answer = self._reader.get("/api/search", q=text)
+                failure = "" if answer.status == 200 else f"HTTP {answer.status}"
+            except OSError as error:
+                failure = f"{type(error).__name__}: {error}"
+            self.traffic.requests += 1
+            now = time.monotonic()
+            if failure:
+                self.traffic.failures.append(failure)
+            else:
+                self.traffic.longest_gap = max(self.traffic.longest_gap, now - answered)
+                answered = now
+            self._stop.wait(self._pause)
+
+
+@pytest.fixture
+def searching(authority: Path) -> Callable[[], SearchTraffic]:
+    """Return a context manager under which searches run all the time."""
+    return lambda: SearchTraffic(authority)
+
+
+@pytest.fixture(scope="session")
+def record(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
+    """Return a function that prints a measured line and keeps it in tests/artifacts/."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with (ARTIFACTS / "measured.txt").open("a", encoding="utf-8") as file:
+
+        def write(line: str) -> None:
+            file.write(line + "\n")
+            file.flush()
+            with capture.global_and_fixture_disabled():
+                print(f"\n    {line}", flush=True)
+
+        yield write
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:
+    """Wait until something holds.
+
+    :param seconds: how long at most
+    :param what: for the failure message
+    :return: seconds waited
+    """
+    started = time.monotonic()
+    while not condition():
+        waited = time.monotonic() - started
+        assert waited < seconds, f"after {waited:.0f} s still not: {what}"
+        time.sleep(0.5)
+    return time.monotonic() - started
+
+
+def run_site(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    """Run site.yml against the lab and return how it ended."""
+    command = ["ansible-playbook", "-i", str(INVENTORY), str(ROOT / "playbooks" / "site.yml")]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
