@@ -125,7 +125,7 @@ class Answer:
 
 
 class Reader:
-    """A reader: trusts the lab's CA and knows the service by its name, reached through an address."""
+    """A reader: trusts the lab's CA, asks for the service by name at an address."""
 
     def __init__(self, authority: Path, address: str = VIP, timeout: float = 10) -> None:
         self._context = ssl.create_default_context(cafile=str(authority))

@@ -29,7 +29,8 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
             pass
 units = subprocess.run(["systemctl", "show", "*.service"], capture_output=True).stdout
 look("systemctl show", units)
-look("the journal", subprocess.run(["journalctl", "-o", "cat", "--no-pager"], capture_output=True).stdout)
+journal = subprocess.run(["journalctl", "-o", "cat", "--no-pager"], capture_output=True).stdout
+look("the journal", journal)
 for top in ("/etc", "/opt", "/var", "/usr/local", "/home", "/root", "/run", "/tmp"):
     for folder, folders, files in os.walk(top):
         folders[:] = [d for d in folders if d not in ("site-packages", "nodes", "journal", "apt")]
