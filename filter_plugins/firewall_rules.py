@@ -1,0 +1,153 @@
+"""Filter that turns the firewall rules of the roles into addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+DOCUMENTATION = r"""
+name: firewall_rules
+short_description: Resolve the firewall rules that roles export into one rule per caller
+description:
+  - A role says which groups of the inventory may call it. This filter looks up the addresses of the
+    hosts in these groups and returns a flat list with one caller each, for M(ufw_ruleset).
+  - The host itself is left out, since what a host sends to itself passes no firewall.
+options:
+  _input:
+    description: >-
+      List of rules. Each has C(name), C(port) (a number, a range C(6000:6010) or a list of both; none
+      for vrrp), C(proto) (tcp, udp or vrrp; default tcp) and C(from), a list whose items are C(any), the
+      name of a group, an address or a network in CIDR notation.
+    type: list
+    elements: dict
+    required: true
+  groups:
+    description: The magic variable C(groups).
+    type: dict
+    required: true
+  hostvars:
+    description: The magic variable C(hostvars). Of each host C(base_address) is read.
+    type: dict
+    required: true
+  host:
+    description: Name of the host that the rules are for.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+# [{'name': 'cache', 'proto': 'tcp', 'port': '6379', 'source': '10.0.0.21'}, ...]
+resolved: "{{ [{'name': 'cache', 'port': 6379, 'from': ['app']}]
+  | firewall_rules(groups, hostvars, inventory_hostname) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Dictionaries with C(name), C(proto), C(port) (text, empty for vrrp) and C(source).
+  type: list
+  elements: dict
+"""
+
+KEYS = {"name", "port", "proto", "from"}
+
+
+def resolve_rules(
+    rules: Sequence[Mapping[str, Any]],
+    groups: Mapping[str, Sequence[str]],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    host: str,
+) -> list[dict[str, str]]:
+    """Return one rule per caller.
+
+    :param rules: rules as roles export them
+    :param groups: group -> hosts
+    :param hostvars: host -> variables
+    :param host: the host that the rules are for
+    :raises AnsibleFilterError: where a rule cannot be resolved
+    """
+    resolved: dict[tuple[str, str, str], dict[str, str]] = {}
+    for rule in rules:
+        name, proto, port = _head(rule)
+        for item in rule["from"]:
+            for source in _sources(name, str(item), groups, hostvars, host):
+                # The same traffic under two names is one rule; the first name stays.
+                resolved.setdefault(
+                    (proto, port, source),
+                    {"name": name, "proto": proto, "port": port, "source": source},
+                )
+    return list(resolved.values())
+
+
+def _head(rule: Mapping[str, Any]) -> tuple[str, str, str]:
+    name = str(rule.get("name") or "")
+    if not name:
+        raise AnsibleFilterError(f"firewall rule without a name: {dict(rule)}")
+    unknown = sorted(set(rule) - KEYS)
+    if unknown:
+        raise AnsibleFilterError(
+            f"firewall rule {name}: unknown key {unknown[0]!r}, a rule has {', '.join(sorted(KEYS))}"
+        )
+    if isinstance(rule.get("from"), str) or not isinstance(rule.get("from"), Sequence):
+        raise AnsibleFilterError(
+            f"firewall rule {name}: 'from' must be a list, for instance [app, 10.0.0.0/24]"
+        )
+    port = rule.get("port", "")
+    ports = [port] if isinstance(port, str | int) else list(port)
+    return name, str(rule.get("proto", "tcp")), ",".join(str(item) for item in ports)
+
+
+def _sources(
+    name: str,
+    item: str,
+    groups: Mapping[str, Sequence[str]],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    host: str,
+) -> list[str]:
+    if item == "any":
+        return ["any"]
+    if item in groups:
+        return [_address(name, peer, hostvars[peer]) for peer in groups[item] if peer != host]
+    try:
+        ip_network(item)
+    except ValueError as error:
+        if "host bits" in str(error):
+            address, _, length = item.partition("/")
+            meant = ip_network(item, strict=False)
+            raise AnsibleFilterError(
+                f"firewall rule {name}: {item} is neither an address nor a network; "
+                f"write {address} for the one or {meant} for the /{length}"
+            ) from None
+        raise AnsibleFilterError(
+            f"firewall rule {name}: {item!r} in 'from' is neither a group of the inventory "
+            f"({', '.join(sorted(set(groups) - {'all', 'ungrouped'})) or 'it has none'}), "
+            "nor 'any', nor an address or network"
+        ) from None
+    return [item]
+
+
+def _address(name: str, peer: str, variables: Mapping[str, Any]) -> str:
+    try:
+        address = str(variables["base_address"])
+    except KeyError:
+        raise AnsibleFilterError(
+            f"firewall rule {name}: host {peer} has no base_address, the address by which its peers see it"
+        ) from None
+    try:
+        ip_address(address)
+    except ValueError:
+        raise AnsibleFilterError(
+            f"firewall rule {name}: base_address of host {peer} is {address!r}, "
+            "which is no IP address; the firewall knows no names"
+        ) from None
+    return address
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {"firewall_rules": resolve_rules}
