@@ -18,9 +18,9 @@ description:
 options:
   _input:
     description: >-
-      List of rules. Each has C(name), C(port) (a number, a range C(6000:6010) or a list of both; none
-      for vrrp), C(proto) (tcp, udp or vrrp; default tcp) and C(from), a list whose items are C(any), the
-      name of a group, an address or a network in CIDR notation.
+      List of rules. Each has C(name), C(port) (a number, a range C(6000:6010) or a list of both;
+      none for vrrp), C(proto) (tcp, udp or vrrp; default tcp) and C(from), a list whose items are
+      C(any), the name of a group, an address or a network in CIDR notation.
     type: list
     elements: dict
     required: true
@@ -88,7 +88,8 @@ def _head(rule: Mapping[str, Any]) -> tuple[str, str, str]:
     unknown = sorted(set(rule) - KEYS)
     if unknown:
         raise AnsibleFilterError(
-            f"firewall rule {name}: unknown key {unknown[0]!r}, a rule has {', '.join(sorted(KEYS))}"
+            f"firewall rule {name}: unknown key {unknown[0]!r}, "
+            f"a rule has {', '.join(sorted(KEYS))}"
         )
     if isinstance(rule.get("from"), str) or not isinstance(rule.get("from"), Sequence):
         raise AnsibleFilterError(
@@ -133,7 +134,8 @@ def _address(name: str, peer: str, variables: Mapping[str, Any]) -> str:
         address = str(variables["base_address"])
     except KeyError:
         raise AnsibleFilterError(
-            f"firewall rule {name}: host {peer} has no base_address, the address by which its peers see it"
+            f"firewall rule {name}: host {peer} has no base_address, "
+            "the address by which its peers see it"
         ) from None
     try:
         ip_address(address)

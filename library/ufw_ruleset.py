@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ufw_firewall import Ufw, Wanted, refuse_lockout, ssh_session, target_state
+from ansible.module_utils.ssh_session import find_session
+from ansible.module_utils.ufw_firewall import Ufw, Wanted, refuse_lockout, target_state
 from ansible.module_utils.ufw_rules import UfwError
 
 DOCUMENTATION = r"""
@@ -151,7 +152,7 @@ def main() -> None:
         if state is None and not module.check_mode:
             raise UfwError("ufw is not installed")
         target = target_state(state, wanted)
-        refuse_lockout(target, wanted, ssh_session(os.getpid()))
+        refuse_lockout(target, wanted, find_session(os.getpid()))
         if state != target and not module.check_mode:
             ufw.apply(wanted)
     except UfwError as error:

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Address, ip_network
 from pathlib import Path
 from typing import Any, Protocol
 
+from ansible.module_utils.ssh_session import Session
 from ansible.module_utils.ufw_rules import (
     Network,
     Rule,
@@ -114,12 +115,12 @@ def target_state(state: State | None, wanted: Wanted) -> State:
     return State(wanted.enabled, True, wanted.policies, wanted.ipv6, wanted.logging, files, True)
 
 
-def refuse_lockout(target: State, wanted: Wanted, session: tuple[str, int] | None) -> None:
+def refuse_lockout(target: State, wanted: Wanted, session: Session | None) -> None:
     """Refuse a state in which no new ssh session could be opened.
 
     :param target: the state that would be set
     :param wanted: what is asked for
-    :param session: client's address and own port of the ssh connection that this run uses, if any
+    :param session: the ssh connection that this run uses, if any
     :raises UfwError: with the reason
     """
     if not target.enabled:
@@ -132,8 +133,8 @@ def refuse_lockout(target: State, wanted: Wanted, session: tuple[str, int] | Non
     for network in wanted.admin_networks:
         _demand(target, network, wanted.ssh_port, f"{network} of firewall_admin_networks")
     if session is not None:
-        client = _network(session[0])
-        _demand(target, client, session[1], f"{session[0]}, from where this run is connected,")
+        who = f"{session.client}, from where this run is connected,"
+        _demand(target, _network(session.client), session.port, who)
 
 
 def _demand(target: State, source: Network, port: int, who: str) -> None:
@@ -143,28 +144,6 @@ def _demand(target: State, source: Network, port: int, who: str) -> None:
             f"the firewall was left as it is: {who} could open no new ssh session on port {port}, "
             f"{verdict.reason}; add it to the rule that allows ssh"
         )
-
-
-def ssh_session(pid: int, proc: Path = Path("/proc")) -> tuple[str, int] | None:
-    """Return the ssh connection that a process descends from: (client's address, own port).
-
-    sudo drops SSH_CONNECTION from the environment, so the ancestors' environments are read.
-
-    :param pid: the process to begin with
-    :param proc: where /proc is
-    """
-    while pid > 1:
-        with contextlib.suppress(OSError):
-            for item in (proc / str(pid) / "environ").read_bytes().split(b"\0"):
-                if item.startswith(b"SSH_CONNECTION="):
-                    client, _, _, port = item.decode().partition("=")[2].split()
-                    return client, int(port)
-        try:
-            # The name, in parentheses, may hold spaces.
-            pid = int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return None
-    return None
 
 
 class Ufw:
@@ -206,8 +185,8 @@ class Ufw:
     def apply(self, wanted: Wanted) -> None:
         """Bring the firewall to the wanted state.
 
-        The order makes every moment safe to be interrupted in: first the rules, with the one for ssh
-        among them, then the policies, last the switch.
+        The order makes every moment safe to be interrupted in: first the rules, with the one for
+        ssh among them, then the policies, last the switch.
 
         :param wanted: the state
         :raises UfwError: where ufw or the kernel refuses
@@ -246,7 +225,7 @@ class Ufw:
             if file == state.files[version] and state.loaded:
                 continue
             tables = "iptables-restore" if version == 4 else "ip6tables-restore"
-            # The kernel is asked first, so that a file which it refuses never replaces one that it took.
+            # The kernel is asked first: a file that it refuses never replaces one that it took.
             if self._chains(version, "INPUT") is not None:
                 self._command(tables, "--wait", "5", "--noflush", "--test", data=file.render())
             with self._lock():

@@ -1,8 +1,9 @@
 """The rule files of ufw: read, compare with what is wanted, and write.
 
-ufw keeps its rules in ``/etc/ufw/user.rules`` (IPv4) and ``user6.rules`` (IPv6), each rule as a comment
-line (the tuple, which ufw itself reads) and the iptables lines that follow from it (which the kernel
-gets). Everything here works on the text of these files and on the output of ``iptables -S``.
+ufw keeps its rules in ``/etc/ufw/user.rules`` (IPv4) and ``user6.rules`` (IPv6), each rule as a
+comment line (the tuple, which ufw itself reads) and the iptables lines that follow from it (which
+the kernel gets). Everything here works on the text of these files and on the output of
+``iptables -S``.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Rule:
             raise UfwError(f"rule {name}: {need}")
         for part in port.split(",") if port != "any" else []:
             if not PORT.fullmatch(part) or not all(0 < int(n) < 65536 for n in part.split(":")):
-                raise UfwError(f"rule {name}: {part!r} is no port, write for instance 443 or 6000:6010")
+                raise UfwError(f"rule {name}: {part!r} is no port, write 443 or 6000:6010")
         return cls(name=name, proto=proto, port=port, source=_normal_source(name, params["source"]))
 
     def versions(self) -> tuple[int, ...]:
@@ -66,20 +67,20 @@ class Rule:
 
 @dataclass(frozen=True)
 class Block:
-    """One rule as it stands in a rule file."""
+    """One rule as it stands in a rule file: the tuple, and its lines for iptables."""
 
-    tuple: str
+    text: str
     lines: tuple[str, ...]
 
     @property
     def key(self) -> str:
         """The tuple without its comment: for ufw, rules with one key are one rule."""
-        return re.sub(r" comment=\S*$", "", self.tuple)
+        return re.sub(r" comment=\S*$", "", self.text)
 
     @property
     def comment(self) -> str:
         """The comment in clear."""
-        found = re.search(r" comment=([0-9a-f]*)$", self.tuple)
+        found = re.search(r" comment=([0-9a-f]*)$", self.text)
         return bytes.fromhex(found.group(1)).decode(errors="replace") if found else ""
 
     @property
@@ -108,7 +109,7 @@ class RuleFile:
 
     def render(self) -> str:
         """Return the text of the file."""
-        blocks = "".join("\n".join((TUPLE + b.tuple, *b.lines)) + "\n\n" for b in self.blocks)
+        blocks = "".join("\n".join((TUPLE + b.text, *b.lines)) + "\n\n" for b in self.blocks)
         return f"{self.head}\n{blocks}{self.tail}"
 
 
@@ -168,8 +169,9 @@ def rule_block(rule: Rule, version: int) -> Block:
 def merge(file: RuleFile, rules: Sequence[Rule], purge_foreign: bool) -> RuleFile:
     """Return the file with exactly the wanted rules of ours in it.
 
-    Rules that others made keep their place, unless they are to be purged or say the very same as one
-    of ours, which then takes over. Ours stand together where the first of them stood, else at the end.
+    Rules that others made keep their place, unless they are to be purged or say the very same as
+    one of ours, which then takes over. Ours stand together where the first of them stood, else at
+    the end.
 
     :param file: the file as it is
     :param rules: the wanted rules
@@ -202,8 +204,8 @@ class Verdict:
 def may_connect(file: RuleFile, incoming: str, source: Network, port: int) -> Verdict:
     """Say whether a new TCP connection from all of a network would be accepted.
 
-    A rule about one interface or destination address never counts as an acceptance, since it may not be
-    the one that the connection takes, but does count as a refusal.
+    A rule about one interface or destination address never counts as an acceptance, since it may
+    not be the one that the connection takes, but does count as a refusal.
 
     :param file: the rules in their order
     :param incoming: default policy: allow, deny or reject
@@ -214,15 +216,22 @@ def may_connect(file: RuleFile, incoming: str, source: Network, port: int) -> Ve
         fields = block.key.split()
         action, proto, ports, target, _, origin = fields[:6]
         direction = fields[-1]
-        if action.startswith("route:") or direction.startswith("out") or proto not in ("tcp", "any"):
+        if action.startswith("route:") or direction.startswith("out"):
             continue
-        if not _holds(ports, port) or not source.subnet_of(ip_network(origin)):  # type: ignore[arg-type]
+        if proto not in ("tcp", "any") or not _holds(ports, port) or not _covers(origin, source):
             continue
         if not action.startswith(("allow", "limit")):
             return Verdict(False, f"rule '{block.describe()}' refuses it")
         if direction == "in" and target == ANYWHERE[file.version]:
             return Verdict(True, f"rule '{block.describe()}'")
     return Verdict(incoming == "allow", f"no rule lets it in and the default is {incoming}")
+
+
+def _covers(network: str, inner: Network) -> bool:
+    outer = ip_network(network)
+    if isinstance(outer, IPv4Network):
+        return isinstance(inner, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(inner, IPv6Network) and inner.subnet_of(outer)
 
 
 def _holds(ports: str, port: int) -> bool:
@@ -238,8 +247,9 @@ def _holds(ports: str, port: int) -> bool:
 def as_loaded(lines: Iterable[str], version: int) -> list[str]:
     """Return the rules of the user chains in a form in which file and kernel can be compared.
 
-    iptables prints what it was given in another order and notation. Rules that are more than protocol,
-    ports and source are replaced by a placeholder: that they are there is compared, not what they say.
+    iptables prints what it was given in another order and notation. Rules that are more than
+    protocol, ports and source are replaced by a placeholder: that they are there is compared, not
+    what they say.
 
     :param lines: lines of a rule file, or the output of ``iptables -S``
     :param version: 4 or 6
