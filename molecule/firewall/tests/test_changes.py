@@ -1,0 +1,201 @@
+"""What a later run does to a firewall that is on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CHANGED_ADDRESS, SSH_OPTIONS, Playbook
+
+SSH = {"name": "ssh", "port": 22, "from": ["10.78.0.1"]}
+
+
+def added(host: Any) -> str:
+    """Return the rules as the commands that would make them."""
+    rules: str = host.check_output("ufw show added")
+    return rules
+
+
+def kernel(host: Any) -> str:
+    """Return all rules of the kernel."""
+    rules: str = host.check_output("iptables -S; ip6tables -S")
+    return rules
+
+
+def changes(result: subprocess.CompletedProcess[str]) -> int:
+    """Return how many tasks changed something."""
+    assert result.returncode == 0, result.stdout
+    found = re.search(r"changed=(\d+)", result.stdout)
+    assert found
+    return int(found.group(1))
+
+
+def test_a_rule_that_is_no_longer_wanted_disappears(changed: Any, playbook: Playbook) -> None:
+    """From ufw and from the kernel, and check mode says so before."""
+    assert "port 6379" in added(changed)
+    dry = playbook("--check", "--diff", firewall_rules=[SSH])
+    assert changes(dry) == 1
+    assert re.search(r"^-allow tcp 6379 .* # research:cache$", dry.stdout, re.MULTILINE)
+    assert "port 6379" in added(changed)
+    assert changes(playbook(firewall_rules=[SSH])) == 1
+    assert "6379" not in added(changed) + kernel(changed)
+    assert changes(playbook(firewall_rules=[SSH])) == 0
+
+
+def test_rules_of_others_stay_unless_told_otherwise(changed: Any, playbook: Playbook) -> None:
+    """Also when they are of kinds that this project never makes, and in their order."""
+    for rule in (
+        "insert 1 deny from 192.0.2.7",
+        "allow in on eth0 to any port 53 comment 'site dns'",
+        "limit log 2222/tcp",
+        "route allow in on eth0",
+        "allow OpenSSH",
+        "reject out 25/tcp",
+    ):
+        changed.check_output(f"ufw {rule}")
+    before, in_kernel = added(changed), kernel(changed)
+    assert changes(playbook()) == 0
+    assert changes(playbook(firewall_rules=[SSH])) == 1
+    kept = [line for line in before.splitlines() if "6379" not in line]
+    assert added(changed).splitlines() == kept
+    changes(playbook())
+    assert sorted(kernel(changed).splitlines()) == sorted(in_kernel.splitlines())
+    assert changes(playbook(firewall_purge_foreign=True)) == 1
+    rules = [line for line in added(changed).splitlines() if line.startswith("ufw ")]
+    assert len(rules) == 2 and all("research:" in rule for rule in rules)
+
+
+def test_a_rule_of_others_which_says_the_same_is_taken_over(
+    changed: Any, playbook: Playbook
+) -> None:
+    """For ufw two rules that differ in their comment are one."""
+    extra = {"name": "metrics", "port": 9100, "from": ["10.78.0.9"]}
+    changed.check_output("ufw allow proto tcp from 10.78.0.9 to any port 9100 comment mine")
+    assert changes(playbook(firewall_rules=[SSH, extra])) == 1
+    assert [line for line in added(changed).splitlines() if "9100" in line] == [
+        "ufw allow from 10.78.0.9 to any port 9100 proto tcp comment 'research:metrics'"
+    ]
+
+
+def test_ufw_can_rewrite_what_was_written(changed: Any, playbook: Playbook) -> None:
+    """Its files are ufw's: after ufw wrote them itself nothing differs."""
+    rules = added(changed)
+    changed.check_output("ufw logging medium; ufw logging low; ufw reload")
+    assert added(changed) == rules
+    assert changes(playbook()) == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param("iptables -D ufw-user-input 1", id="a rule is missing in the kernel"),
+        pytest.param("iptables -P INPUT ACCEPT", id="the default is open in the kernel"),
+        pytest.param("/usr/lib/ufw/ufw-init force-stop", id="nothing is loaded"),
+        pytest.param("ufw default allow incoming", id="the default is open"),
+        pytest.param("ufw --force disable", id="it is off"),
+        pytest.param("systemctl disable ufw", id="it is off after the next boot"),
+        pytest.param("sed -i s/IPV6=yes/IPV6=no/ /etc/default/ufw", id="IPv6 is not looked at"),
+        pytest.param("ufw --force reset; ufw disable", id="it is as a new package has it"),
+    ],
+)
+def test_any_half_way_state_is_repaired(changed: Any, playbook: Playbook, damage: str) -> None:
+    """Where a run was killed, or somebody helped, the next one ends where it always does."""
+    rules, loaded = added(changed), kernel(changed)
+    changed.check_output(damage)
+    assert changes(playbook("--check")) == 1
+    assert changes(playbook()) == 1
+    assert changes(playbook()) == 0
+    assert added(changed) == rules
+    assert sorted(set(kernel(changed).splitlines())) == sorted(set(loaded.splitlines()))
+    assert changed.service("ufw").is_enabled
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"firewall_admin_networks": []}, "firewall_admin_networks is empty"),
+        (
+            {"firewall_admin_networks": ["10.78.0.1", "192.0.2.0/24"]},
+            "192.0.2.0/24 of firewall_admin_networks could open no new ssh session on port 22",
+        ),
+        ({"firewall_ssh_port": 2222}, "could open no new ssh session on port 2222"),
+        ({"firewall_rules": []}, "could open no new ssh session on port 22"),
+        (
+            {"firewall_rules": [SSH, {"name": "x", "port": 1, "from": ["appp"]}]},
+            "'appp' in 'from' is neither a group of the inventory",
+        ),
+    ],
+)
+def test_what_would_lock_out_is_refused_before_anything_changes(
+    changed: Any, playbook: Playbook, variables: dict[str, Any], sentence: str
+) -> None:
+    """In one sentence, in check mode as well."""
+    before = added(changed), kernel(changed)
+    for arguments in ([], ["--check"]):
+        result = playbook(*arguments, **variables)
+        assert result.returncode != 0
+        assert sentence in " ".join(result.stdout.split())
+    assert (added(changed), kernel(changed)) == before
+
+
+def test_a_refusing_rule_of_others_before_ours_is_noticed(
+    changed: Any, playbook: Playbook
+) -> None:
+    """The first rule counts, so ours would never be asked."""
+    changed.check_output("ufw --force disable; ufw insert 1 deny from 10.78.0.0/24 to any port 22")
+    result = playbook()
+    assert result.returncode != 0
+    assert "rule 'deny any 22 0.0.0.0/0 any 10.78.0.0/24 in' refuses it" in " ".join(
+        result.stdout.split()
+    )
+    assert "Status: inactive" in changed.check_output("ufw status")
+
+
+def over_ssh(key: Path) -> dict[str, Any]:
+    """Return the variables with which Ansible reaches the host by ssh."""
+    return {
+        "ansible_connection": "ssh",
+        "ansible_host": CHANGED_ADDRESS,
+        "ansible_ssh_private_key_file": str(key),
+        "ansible_ssh_common_args": SSH_OPTIONS + " -o ControlPath=none",
+    }
+
+
+def test_the_address_that_this_run_comes_from_must_be_let_in(
+    changed: Any, playbook: Playbook, ssh_key: Path
+) -> None:
+    """Even where the administrators' networks are right and do not name it (a jump host)."""
+    rule = {"name": "ssh", "port": 22, "from": ["192.0.2.0/24"]}
+    variables = {"firewall_rules": [rule], "firewall_admin_networks": ["192.0.2.0/24"]}
+    result = playbook(**variables, **over_ssh(ssh_key))
+    assert result.returncode != 0
+    assert "10.78.0.1, from where this run is connected, could open no new ssh" in " ".join(
+        result.stdout.split()
+    )
+    assert changes(playbook(**over_ssh(ssh_key))) == 0
+
+
+def test_an_ssh_session_outlives_the_switch(
+    changed: Any, playbook: Playbook, ssh_key: Path
+) -> None:
+    """One opened before the firewall was switched on goes on, and a new one can be opened."""
+    changed.check_output("ufw --force disable")
+    login = ["ssh", *SSH_OPTIONS.split(), "-i", str(ssh_key), f"root@{CHANGED_ADDRESS}"]
+    echo = "echo ready; while read line; do echo got $line; done"
+    with subprocess.Popen(
+        [*login, echo], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as session:
+        assert session.stdin and session.stdout
+        assert session.stdout.readline() == "ready\n"
+        assert changes(playbook(**over_ssh(ssh_key))) == 1
+        assert "Status: active" in changed.check_output("ufw status")
+        session.stdin.write("still here\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == "got still here\n"
+        session.stdin.close()
+        assert session.wait(timeout=10) == 0
+    new = subprocess.run([*login, "echo hello"], capture_output=True, text=True, check=False)
+    assert new.stdout == "hello\n"
