@@ -1,0 +1,188 @@
+"""Answers kept in a Redis-compatible server. Without it everything works, only slower.
+
+Each answer is stored together with the generation of the library that it came from, and counts
+only while that is still the generation; an ingest sets another one. So nothing is ever
+searched for and deleted, and an answer computed during an ingest cannot outlive it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.sentinel import Sentinel
+from redis.exceptions import RedisError
+
+from research_app.settings import Cache, Settings
+
+logger = logging.getLogger(__name__)
+
+Compute = Callable[[], Awaitable[tuple[bytes, bool]]]
+FAILURES = (RedisError, OSError, TimeoutError)
+
+# after a failure the cache is left alone this long, so that it costs one search a time-out
+REST_SECONDS = 5.0
+GENERATION_BYTES = 32
+
+
+class CacheUnavailableError(Exception):
+    """The cache does not answer."""
+
+
+def _tls(section: Cache) -> dict[str, Any]:
+    if not section.tls:
+        return {}
+    return {
+        "ssl": True,
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+        "ssl_ca_certs": section.tls_ca or ssl.get_default_verify_paths().cafile,
+        "ssl_min_version": ssl.TLSVersion.TLSv1_2,
+    }
+
+
+def connect(settings: Settings) -> Redis | None:
+    """A client of the primary, or None where the cache is off."""
+    section = settings.cache
+    if not section.enabled:
+        return None
+    secrets = settings.credentials
+    timing: dict[str, Any] = {
+        "socket_timeout": section.timeout_seconds,
+        "socket_connect_timeout": section.timeout_seconds,
+    }
+    login: dict[str, Any] = {}
+    if section.user and secrets.cache_password:
+        login = {"username": section.user, "password": secrets.cache_password.get_secret_value()}
+    if section.url:
+        tls = _tls(section) if section.url.startswith("rediss://") else {}
+        tls.pop("ssl", None)
+        return Redis.from_url(
+            section.url, max_connections=section.pool_maxsize, **timing, **login, **tls
+        )
+    sentinel_login: dict[str, Any] = {}
+    if secrets.cache_sentinel_password:
+        sentinel_login = {"password": secrets.cache_sentinel_password.get_secret_value()}
+        if section.sentinel_user:
+            sentinel_login["username"] = section.sentinel_user
+    addresses = [address.rsplit(":", 1) for address in section.sentinels]
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        [(host.strip("[]"), int(port)) for host, port in addresses],
+        sentinel_kwargs={**timing, **_tls(section), **sentinel_login},
+        max_connections=section.pool_maxsize,
+        **timing,
+        **login,
+        **_tls(section),
+    )
+    primary: Redis = sentinel.master_for(section.service_name)
+    return primary
+
+
+class SearchCache:
+    """Looks answers up, computes what is missing once, and forgets all at a new generation."""
+
+    def __init__(self, redis: Redis | None, section: Cache) -> None:
+        self._redis = redis
+        self._section = section
+        self._rest_until = 0.0
+        self._running: dict[str, asyncio.Future[bytes]] = {}
+        self._generation_key = f"{section.prefix}generation"
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a cache at all."""
+        return self._redis is not None
+
+    async def get(self, key: str, compute: Compute) -> bytes:
+        """The answer of a key. Of many who ask for it at once, one computes it."""
+        running = self._running.get(key)
+        if running is not None:
+            return await asyncio.shield(running)
+        future: asyncio.Future[bytes] = asyncio.ensure_future(self._fetch(key, compute))
+        self._running[key] = future
+        future.add_done_callback(lambda done: self._ended(key, done))
+        # a reader who leaves does not take the answer from those who wait with him
+        return await asyncio.shield(future)
+
+    def _ended(self, key: str, done: asyncio.Future[bytes]) -> None:
+        self._running.pop(key, None)
+        if not done.cancelled():
+            done.exception()  # seen, even if every reader has left
+
+    async def _fetch(self, key: str, compute: Compute) -> bytes:
+        generation, answer = await self._look_up(key)
+        if answer is not None:
+            return answer
+        answer, keep = await compute()
+        if keep and generation is not None:
+            await self._store(key, generation, answer)
+        return answer
+
+    async def _look_up(self, key: str) -> tuple[bytes | None, bytes | None]:
+        if self._redis is None or time.monotonic() < self._rest_until:
+            return None, None
+        try:
+            async with asyncio.timeout(2 * self._section.timeout_seconds):
+                found = await self._redis.mget(self._generation_key, self._name(key))
+                generation, stored = cast("list[bytes | None]", found)
+                if generation is None:
+                    return await self._first_generation(), None
+        except FAILURES as error:
+            self._failed(error)
+            return None, None
+        if stored is not None and stored.startswith(generation):
+            return generation, stored[GENERATION_BYTES:]
+        return generation, None
+
+    async def _first_generation(self) -> bytes | None:
+        assert self._redis is not None  # noqa: S101
+        await self._redis.set(self._generation_key, uuid.uuid4().hex, nx=True)
+        return cast("bytes | None", await self._redis.get(self._generation_key))
+
+    async def _store(self, key: str, generation: bytes, answer: bytes) -> None:
+        assert self._redis is not None  # noqa: S101
+        try:
+            async with asyncio.timeout(2 * self._section.timeout_seconds):
+                await self._redis.set(
+                    self._name(key), generation + answer, ex=self._section.ttl_seconds
+                )
+        except FAILURES as error:
+            self._failed(error)
+
+    def _name(self, key: str) -> str:
+        return f"{self._section.prefix}search:{key}"
+
+    def _failed(self, error: BaseException) -> None:
+        self._rest_until = time.monotonic() + REST_SECONDS
+        logger.warning("cache: %s; searching without it", type(error).__name__)
+
+    async def new_generation(self) -> None:
+        """From now on no earlier answer counts."""
+        if self._redis is None:
+            return
+        try:
+            async with asyncio.timeout(10 * self._section.timeout_seconds):
+                await self._redis.set(self._generation_key, uuid.uuid4().hex)
+        except FAILURES as error:
+            raise CacheUnavailableError(type(error).__name__) from error
+
+    async def ping(self) -> str:
+        """Prove that the primary answers; returns a word about it."""
+        if self._redis is None:
+            return "off"
+        try:
+            await self._redis.get(self._generation_key)
+        except FAILURES as error:
+            raise CacheUnavailableError(type(error).__name__) from error
+        return "answers"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._redis is not None:
+            await self._redis.aclose()

@@ -1,0 +1,180 @@
+"""research-app: serve, ingest, check."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from research_app import __version__, logs, settings
+from research_app.cache import CacheUnavailableError
+from research_app.index.client import IndexUnavailableError, ensure_index
+from research_app.ingest import Ingest, Report
+from research_app.services import Services, build
+from research_app.sources import UnknownSourceError, open_source
+from research_app.sources.document import Kind
+
+app = typer.Typer(
+    help="The research application.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+EXIT_USAGE = 2
+EXIT_UNAVAILABLE = 3
+SHOWN_REFUSALS = 50
+LINE_SECONDS = 5.0
+CACHE_SECONDS = 30.0
+
+
+def _settings() -> settings.Settings:
+    try:
+        loaded = settings.load()
+    except settings.SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    logs.configure(loaded.logging)
+    return loaded
+
+
+@app.command()
+def serve() -> None:
+    """Serve pages, API and assistant."""
+    loaded = _settings()
+    from research_app import server  # noqa: PLC0415 - gradio takes seconds to import
+
+    server.run(loaded)
+
+
+class ProgressLine:
+    """How far an ingest is: one line rewritten on a terminal, now and then a line in a log."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._start = self._shown = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, report: Report) -> None:
+        """Show a report, unless one was just shown."""
+        now = time.monotonic()
+        if now - self._shown < (0.2 if self._terminal else LINE_SECONDS):
+            return
+        self._shown = now
+        rate = report.seen / (now - self._start)
+        line = f"{self._name}: {report} ({rate:,.0f}/s)"
+        typer.echo(f"\r\x1b[K{line}" if self._terminal else line, nl=not self._terminal, err=True)
+
+    def end(self) -> float:
+        """Clear the line; how many seconds it took."""
+        if self._terminal:
+            typer.echo("\r\x1b[K", nl=False, err=True)
+        return time.monotonic() - self._start
+
+
+async def _forget_answers(parts: Services) -> None:
+    """Make every search see what was written, or say that some will see it later."""
+    deadline = time.monotonic() + CACHE_SECONDS
+    while True:
+        try:
+            return await parts.cache.new_generation()
+        except CacheUnavailableError as error:
+            if time.monotonic() > deadline:
+                seconds = parts.settings.cache.ttl_seconds
+                typer.echo(
+                    f"warning: the cache does not answer ({error}); answers it still holds"
+                    f" are shown for up to {seconds} s after it returns",
+                    err=True,
+                )
+                return None
+        await asyncio.sleep(1)
+
+
+async def _ingest(parts: Services, paths: list[Path], kind: Kind) -> list[Report]:
+    reports = []
+    async with parts.connected():
+        await ensure_index(parts.client, parts.settings.opensearch.index)
+        for path in paths:
+            progress = ProgressLine(path.name or str(path))
+            run = Ingest(parts.client, parts.settings.opensearch.index, progress)
+            try:
+                await run.run(open_source(path, kind))
+            finally:
+                if run.report.wrote:
+                    await _forget_answers(parts)
+                seconds = progress.end()
+                _print_report(path, run.report, seconds)
+            reports.append(run.report)
+    return reports
+
+
+def _print_report(path: Path, report: Report, seconds: float) -> None:
+    for refusal in report.refused[:SHOWN_REFUSALS]:
+        typer.echo(f"refused {refusal.source}: {refusal.reason}")
+    if (more := len(report.refused) - SHOWN_REFUSALS) > 0:
+        typer.echo(f"refused {more} more")
+    typer.echo(f"{path}: {report} in {seconds:.1f} s")
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run, and turn what can go wrong outside of us into a sentence and an exit code."""
+    try:
+        return asyncio.run(work)
+    except* UnknownSourceError as group:
+        message, code = str(_first(group)), EXIT_USAGE
+    except* IndexUnavailableError as group:
+        message = f"OpenSearch: {_first(group)}. Run it again: it goes on where it stopped."
+        code = EXIT_UNAVAILABLE
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+@app.command()
+def ingest(
+    paths: Annotated[
+        list[Path], typer.Argument(help="JSON lines (.jsonl, .jsonl.gz), a PDF, a folder of PDFs.")
+    ],
+    kind: Annotated[
+        str, typer.Option(help="paper, video or podcast, where a record does not say.")
+    ] = "paper",
+) -> None:
+    """Bring documents into the library; what is there already stays as it is."""
+    if kind not in ("paper", "video", "podcast"):
+        raise typer.BadParameter("paper, video or podcast", param_hint="--kind")
+    reports = _run(_ingest(build(_settings()), paths, kind))  # type: ignore[arg-type]
+    if reports and all(
+        report.refused and not (report.seen - len(report.refused)) for report in reports
+    ):
+        raise typer.Exit(1)  # nothing could be taken at all
+
+
+@app.command()
+def check() -> None:
+    """Check the settings and what they point to."""
+    parts = build(_settings())
+
+    async def run() -> dict[str, Any]:
+        async with parts.connected():
+            return await parts.health.all()
+
+    checks = asyncio.run(run())
+    for name, result in checks.items():
+        mark = "ok" if result["ok"] else "FAILED"
+        typer.echo(f"{name:<12}{mark:<8}{result['seconds']:>8.3f} s  {result['detail']}")
+    if not all(result["ok"] for result in checks.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)

@@ -1,0 +1,70 @@
+"""Errors as readers see them: polite, without insides, and in the form that was asked for."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from research_app.index.client import IndexUnavailableError
+from research_app.search.query import first_problem
+from research_app.web.pages import error_page
+
+logger = logging.getLogger(__name__)
+
+RETRY = {"Retry-After": "5", "Cache-Control": "no-store"}
+BUSY = "The library cannot be searched right now. Please try again in a moment."
+BROKEN = "Something went wrong on our side. Please try again in a moment."
+NO_PAGE = "There is no such page here."
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a program asked."""
+    return request.url.path.startswith(("/api/", "/live", "/ready", "/health"))
+
+
+def _answer(
+    request: Request, status: int, message: str, headers: dict[str, str] | None = None
+) -> Response:
+    if wants_json(request):
+        return JSONResponse({"detail": message}, status, headers)
+    return error_page(request, status, message, headers)
+
+
+async def unavailable(request: Request, _: Exception) -> Response:
+    """OpenSearch does not answer."""
+    return _answer(request, 503, BUSY, RETRY)
+
+
+async def invalid(request: Request, error: Exception) -> Response:
+    """A parameter is wrong."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    message = first_problem(error.errors())
+    if wants_json(request):
+        fields = [".".join(map(str, problem["loc"][1:])) for problem in error.errors()]
+        return JSONResponse({"detail": message, "fields": fields}, 422)
+    return error_page(request, 422, message[:1].upper() + message[1:] + ".")
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """No such page, or a method that it does not know."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    message = NO_PAGE if error.status_code == 404 else str(error.detail)
+    return _answer(request, error.status_code, message, dict(error.headers or {}))
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """A fault of ours."""
+    logger.error("unexpected error", exc_info=error)
+    return _answer(request, 500, BROKEN)
+
+
+def install(app: FastAPI) -> None:
+    """Answer errors of this application."""
+    app.add_exception_handler(IndexUnavailableError, unavailable)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, unexpected)

@@ -1,0 +1,46 @@
+"""Makes the application from settings; importing this contacts nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from research_app import __version__, api, assistant, errors
+from research_app.drain import DrainMiddleware
+from research_app.middleware import RequestMiddleware
+from research_app.services import Services, build
+from research_app.settings import Settings
+from research_app.web import pages
+
+
+def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
+    """The whole application: pages, API, assistant."""
+    parts = services or build(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with parts.running():
+            yield
+
+    app = FastAPI(
+        title=settings.site.title,
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.services = parts
+    app.include_router(api.router)
+    pages.install(app, settings)
+    errors.install(app)
+    assistant.mount(app, parts)
+    app.add_middleware(DrainMiddleware, drain=parts.drain)
+    app.add_middleware(
+        RequestMiddleware,
+        access_log=settings.server.access_log,
+        without_policy=(assistant.PATH,),
+    )
+    return app

@@ -1,0 +1,1 @@
+"""The index: its mapping, and the client that reaches it."""

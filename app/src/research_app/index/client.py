@@ -1,0 +1,97 @@
+"""The OpenSearch client, and the few calls that concern the index as a whole."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import orjson
+from opensearchpy import AsyncOpenSearch
+from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
+from opensearchpy.serializer import JSONSerializer
+
+from research_app.index.mapping import index_body
+from research_app.settings import Settings
+
+# A node that did not answer is left alone for 10 s, then 20, 40 and 80; the library's default
+# of a minute is too long for a node that is restarted.
+DEAD_SECONDS = 10
+DEAD_DOUBLINGS = 3
+
+
+class IndexUnavailableError(Exception):
+    """OpenSearch cannot answer now; it may later."""
+
+
+class FastSerializer(JSONSerializer):
+    """orjson: the standard library's parser takes longer than the search for 100 results."""
+
+    def loads(self, data: Any) -> Any:
+        return orjson.loads(data)
+
+    def dumps(self, data: Any) -> Any:
+        return data if isinstance(data, (str, bytes)) else orjson.dumps(data)
+
+
+def connect(settings: Settings) -> AsyncOpenSearch:
+    """A client for all nodes: certificates verified, next node tried when one fails."""
+    section = settings.opensearch
+    options: dict[str, Any] = {}
+    if section.user:
+        assert settings.credentials.opensearch_password is not None  # noqa: S101 - validated
+        password = settings.credentials.opensearch_password.get_secret_value()
+        options["http_auth"] = (section.user, password)
+    if any(url.startswith("https://") for url in section.urls):
+        options["ssl_context"] = ssl.create_default_context(cafile=section.tls_ca or None)
+    return AsyncOpenSearch(
+        hosts=list(section.urls),
+        pool_maxsize=section.pool_maxsize,
+        timeout=section.timeout_seconds,
+        max_retries=max(section.max_retries, len(section.urls) - 1),
+        retry_on_timeout=True,
+        retry_on_status=(502, 503, 504),
+        dead_timeout=DEAD_SECONDS,
+        timeout_cutoff=DEAD_DOUBLINGS,
+        serializer=FastSerializer(),
+        serializers={"application/json": FastSerializer()},
+        **options,
+    )
+
+
+async def ensure_index(client: AsyncOpenSearch, name: str) -> bool:
+    """Create the index where it is missing; True when this call made it."""
+    try:
+        if await client.indices.exists(index=name):
+            return False
+        await client.indices.create(index=name, body=index_body())
+    except RequestError as error:
+        if error.error == "resource_already_exists_exception":  # another node was faster
+            return False
+        raise IndexUnavailableError(describe(error)) from error
+    except OpenSearchException as error:
+        raise IndexUnavailableError(describe(error)) from error
+    return True
+
+
+async def answers(client: AsyncOpenSearch, name: str) -> str:
+    """Prove that the index can be searched now; returns a word about it."""
+    try:
+        # "timeout" in the body is the search's own; as a parameter the client takes it for its own
+        body = {"size": 0, "track_total_hits": True, "timeout": "2s"}
+        found = await client.search(index=name, body=body)
+    except OpenSearchException as error:
+        raise IndexUnavailableError(describe(error)) from error
+    shards = found["_shards"]
+    if shards["failed"]:
+        raise IndexUnavailableError(f"{shards['failed']} of {shards['total']} shards failed")
+    return f"{found['hits']['total']['value']} documents"
+
+
+def describe(error: Exception) -> str:
+    """One line about a failure, without the request's body and without credentials."""
+    if isinstance(error, TransportError):
+        status, kind = error.status_code, error.error
+        if status in ("N/A", "TIMEOUT"):
+            return "no node answers"
+        return f"{status} {kind}"
+    return type(error).__name__

@@ -1,0 +1,239 @@
+"""Bring documents into the index: once each, however often it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from typing import Any, Literal
+
+import orjson
+from opensearchpy import AsyncOpenSearch
+from opensearchpy.exceptions import ConnectionError as UnreachableError
+from opensearchpy.exceptions import OpenSearchException, TransportError
+
+from research_app.extract.pool import ExtractionPool
+from research_app.index.client import IndexUnavailableError, describe
+from research_app.sources.document import Candidate, Refusal, RefusedError, Source
+
+logger = logging.getLogger(__name__)
+
+BULK_BYTES = 8 * 1024 * 1024
+WRITERS = 3
+REQUEST_SECONDS = 60
+# waits before a refused or unanswered bulk is sent again; about a minute in all
+PAUSES = (0.5, 1, 2, 4, 8, 15, 30)
+BUSY = 429
+
+State = Literal["new", "changed", "unchanged"]
+
+
+@dataclass
+class Report:
+    """What a run did."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+
+    @property
+    def seen(self) -> int:
+        """Documents looked at so far."""
+        return self.new + self.changed + self.unchanged + len(self.refused)
+
+    @property
+    def wrote(self) -> bool:
+        """Whether searches may now give another answer."""
+        return self.new + self.changed > 0
+
+    def __str__(self) -> str:
+        changed = f"{self.changed} changed, " if self.changed else ""
+        return f"{self.new} new, {changed}{self.unchanged} unchanged, {len(self.refused)} refused"
+
+
+Progress = Callable[[Report], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A document on its way to the index."""
+
+    item: Candidate
+    state: State
+    body: bytes
+
+    def lines(self) -> bytes:
+        """The two lines that the bulk API wants."""
+        return orjson.dumps({"index": {"_id": self.item.id}}) + b"\n" + self.body + b"\n"
+
+
+def split(writes: list[Write], limit: int) -> Iterator[list[Write]]:
+    """Parts that are each below a size, or one document."""
+    part: list[Write] = []
+    size = 0
+    for write in writes:
+        if part and size + len(write.body) > limit:
+            yield part
+            part, size = [], 0
+        part.append(write)
+        size += len(write.body)
+    if part:
+        yield part
+
+
+class Ingest:
+    """One run: batches are compared with the index, and what is new is written."""
+
+    def __init__(
+        self, client: AsyncOpenSearch, index: str, progress: Progress = lambda _: None
+    ) -> None:
+        self._client = client
+        self._index = index
+        self._progress = progress
+        self._hashes: dict[str, str] = {}
+        self._extraction = ExtractionPool()
+        self.report = Report()
+
+    async def run(self, source: Source) -> Report:
+        """Take every candidate; what can be searched afterwards is all of it."""
+        queue: asyncio.Queue[list[Candidate] | None] = asyncio.Queue(maxsize=WRITERS)
+        async with self._extraction, asyncio.TaskGroup() as tasks:
+            for _ in range(WRITERS):
+                tasks.create_task(self._write_from(queue))
+            while taken := list(islice(source.candidates, source.batch)):
+                await queue.put(self._sift(taken))
+            for _ in range(WRITERS):
+                await queue.put(None)
+        if self.report.wrote:
+            await self._call(partial(self._client.indices.refresh, index=self._index))
+        return self.report
+
+    def _refuse(self, source: str, reason: str) -> None:
+        self.report.refused.append(Refusal(source, reason))
+
+    def _sift(self, taken: list[Candidate | Refusal]) -> list[Candidate]:
+        """Put aside what the source refused, and the second of two with one id."""
+        kept = []
+        for item in taken:
+            if isinstance(item, Refusal):
+                self.report.refused.append(item)
+            elif item.id not in self._hashes:
+                self._hashes[item.id] = item.content_hash
+                kept.append(item)
+            elif self._hashes[item.id] == item.content_hash:
+                self.report.unchanged += 1
+            else:
+                self._refuse(item.source, f"another document in this run has the id {item.id}")
+        self._progress(self.report)
+        return kept
+
+    async def _write_from(self, queue: asyncio.Queue[list[Candidate] | None]) -> None:
+        while (batch := await queue.get()) is not None:
+            await self._take(batch)
+            self._progress(self.report)
+
+    async def _take(self, batch: list[Candidate]) -> None:
+        stored = await self._stored(batch)
+        wanted: list[tuple[Candidate, State]] = []
+        for item in batch:
+            known = stored.get(item.id)
+            if known is None:
+                wanted.append((item, "new"))
+            elif known["kind"] != item.kind:
+                self._refuse(item.source, f"the id {item.id} belongs to a {known['kind']}")
+            elif known["content_hash"] == item.content_hash:
+                self.report.unchanged += 1
+            else:
+                wanted.append((item, "changed"))
+        bodies = await asyncio.gather(*(self._load(item) for item, _ in wanted))
+        loaded = [
+            Write(item, state, body)
+            for (item, state), body in zip(wanted, bodies, strict=True)
+            if body is not None
+        ]
+        for part in split(loaded, BULK_BYTES):
+            await self._bulk(part)
+
+    async def _stored(self, batch: list[Candidate]) -> dict[str, dict[str, Any]]:
+        request = partial(
+            self._client.mget,
+            body={"ids": [item.id for item in batch]},
+            index=self._index,
+            request_timeout=REQUEST_SECONDS,
+            params={"_source_includes": "content_hash,kind"},
+        )
+        found = await self._call(request)
+        return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}
+
+    async def _load(self, item: Candidate) -> bytes | None:
+        try:
+            fields = await item.load(self._extraction.extract)
+        except RefusedError as error:
+            self._refuse(item.source, str(error))
+            return None
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return orjson.dumps(
+            {
+                **fields,
+                "source": item.source,
+                "content_hash": item.content_hash,
+                "ingested_at": now,
+            }
+        )
+
+    async def _bulk(self, writes: list[Write]) -> None:
+        """Write; what the cluster is too busy for is sent again, what it refuses is not."""
+        for pause in (*PAUSES, None):
+            body = b"".join(write.lines() for write in writes)
+            answer = await self._call(
+                partial(
+                    self._client.bulk, body=body, index=self._index, request_timeout=REQUEST_SECONDS
+                )
+            )
+            writes = [
+                write
+                for write, result in zip(writes, answer["items"], strict=True)
+                if not self._settled(write, result["index"])
+            ]
+            if not writes:
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise IndexUnavailableError("the cluster has been too busy for a minute")
+
+    def _settled(self, write: Write, outcome: dict[str, Any]) -> bool:
+        """Count one written document; False when it is to be sent again."""
+        if outcome["status"] == BUSY:
+            return False
+        if "error" in outcome:
+            self._refuse(write.item.source, f"the index refuses it: {_cause(outcome['error'])}")
+        elif write.state == "new":
+            self.report.new += 1
+        else:
+            self.report.changed += 1
+        return True
+
+    async def _call(self, request: Callable[[], Any]) -> Any:
+        """Call, and call again while no node answers or all are busy."""
+        for pause in (*PAUSES, None):
+            try:
+                return await request()
+            except OpenSearchException as error:
+                again = isinstance(error, UnreachableError) or (
+                    isinstance(error, TransportError) and error.status_code in (BUSY, 503)
+                )
+                if not again or pause is None:
+                    raise IndexUnavailableError(describe(error)) from error
+                logger.warning("opensearch: %s; again in %s s", describe(error), pause)
+            await asyncio.sleep(pause)
+        raise AssertionError
+
+
+def _cause(error: dict[str, Any]) -> str:
+    cause = error.get("caused_by") or error
+    return str(cause.get("reason", error.get("type", "unknown")))[:300]

@@ -1,0 +1,94 @@
+"""What happens to every request: an id, one log line, the headers that browsers obey."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from research_app.logs import request_id
+
+logger = logging.getLogger("research_app.access")
+
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+QUIET = ("/live", "/ready")
+
+# Our own pages need nothing but their style sheet and their own script. Gradio needs more, and
+# gets the headers of its edge.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _GIVEN_ID.fullmatch(given := value.decode("latin-1")):
+            return str(given)
+    return uuid.uuid4().hex
+
+
+class RequestMiddleware:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp, access_log: bool, without_policy: tuple[str, ...]) -> None:
+        self._app = app
+        self._access_log = access_log
+        self._without_policy = without_policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        identity = _request_id(scope)
+        token = request_id.set(identity)
+        start = time.perf_counter()
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._add_headers(MutableHeaders(scope=message), scope["path"], identity)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            if self._access_log and scope["path"] not in QUIET:
+                logger.info("request", extra=_entry(scope, status, time.perf_counter() - start))
+            request_id.reset(token)
+
+    def _add_headers(self, headers: MutableHeaders, path: str, identity: str) -> None:
+        headers["X-Request-ID"] = identity
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "same-origin")
+        if not path.startswith(self._without_policy):
+            headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+
+
+def _entry(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
+    client = scope.get("client")
+    entry: dict[str, Any] = {
+        "method": scope["method"],
+        "path": scope["path"],  # never the query string: what readers search is their own affair
+        "status": status,
+        "ms": round(1000 * seconds, 1),
+        "client": client[0] if client else None,
+    }
+    entry.update(scope.get("state", {}).get("log", {}))
+    return entry

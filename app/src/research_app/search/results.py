@@ -1,0 +1,99 @@
+"""What a search found, in the form that the API promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import escape
+from pydantic import BaseModel
+
+from research_app.search.body import FACETS, MARK_END, MARK_START
+from research_app.search.query import SearchQuery
+
+
+class Result(BaseModel):
+    """One document found. Highlights are HTML: escaped, with the words found in <mark>."""
+
+    id: str
+    kind: str
+    title: str
+    abstract: str = ""
+    authors: list[str] = []
+    year: int | None = None
+    venue: str = ""
+    url: str | None = None
+    pdf_url: str | None = None
+    doi: str = ""
+    language: str = ""
+    pages: int | None = None
+    highlights: dict[str, list[str]] = {}
+    score: float | None = None
+
+
+class FacetValue(BaseModel):
+    """A value that the reader can choose, and how many documents have it."""
+
+    value: str | int
+    count: int
+
+
+class SearchResults(BaseModel):
+    """One page of results."""
+
+    total: int
+    page: int
+    size: int
+    took_ms: int
+    partial: bool = False
+    results: list[Result]
+    facets: dict[str, list[FacetValue]]
+
+
+class Item(Result):
+    """All that is stored of a document but its full text."""
+
+    ingested_at: str | None = None
+
+
+def marked(fragment: str) -> str:
+    """A passage as HTML: everything escaped, then the words found marked."""
+    text = str(escape(fragment))
+    return text.replace(MARK_START, "<mark>").replace(MARK_END, "</mark>")
+
+
+def _result(hit: dict[str, Any]) -> dict[str, Any]:
+    highlights = {
+        name: [marked(fragment) for fragment in fragments]
+        for name, fragments in hit.get("highlight", {}).items()
+    }
+    fields: dict[str, Any] = {"abstract": "", "authors": [], "year": None, "venue": "", "url": None}
+    return {
+        "id": hit["_id"],
+        **fields,
+        **hit["_source"],
+        "highlights": highlights,
+        "score": hit.get("_score"),
+    }
+
+
+def from_response(query: SearchQuery, response: dict[str, Any]) -> dict[str, Any]:
+    """OpenSearch's answer in the API's form."""
+    shards = response["_shards"]
+    aggregations = response.get("aggregations", {})
+    counts = {
+        name: [
+            {"value": bucket["key"], "count": bucket["doc_count"]}
+            for bucket in aggregations[name]["values"]["buckets"]
+        ]
+        for name in FACETS
+        if name in aggregations
+    }
+    return {
+        "total": response["hits"]["total"]["value"],
+        "page": query.page,
+        "size": query.size,
+        "took_ms": response["took"],
+        "partial": bool(response["timed_out"] or shards["failed"]),
+        "results": [_result(hit) for hit in response["hits"]["hits"]],
+        "facets": counts,
+    }

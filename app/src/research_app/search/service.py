@@ -1,0 +1,107 @@
+"""Searches: from the cache where it knows the answer, from OpenSearch where it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import orjson
+from opensearchpy import AsyncOpenSearch
+from opensearchpy.exceptions import NotFoundError, OpenSearchException
+
+from research_app.cache import SearchCache
+from research_app.index.client import IndexUnavailableError, describe
+from research_app.search.body import SHOWN, search_body
+from research_app.search.query import SearchQuery
+from research_app.search.results import from_response
+from research_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class SearchService:
+    """What the pages, the API and the assistant call."""
+
+    def __init__(self, settings: Settings, client: AsyncOpenSearch, cache: SearchCache) -> None:
+        self._index = settings.opensearch.index
+        self._settings = settings.search
+        self._client = client
+        self._cache = cache
+
+    async def search(self, query: SearchQuery) -> bytes:
+        """One page of results as JSON."""
+
+        async def ask() -> tuple[bytes, bool]:
+            found = await self._ask(query)
+            return orjson.dumps(found), not found["partial"]
+
+        return await self._cache.get(query.fingerprint, ask)
+
+    async def results(self, query: SearchQuery) -> dict[str, Any]:
+        """One page of results."""
+        found: dict[str, Any] = orjson.loads(await self.search(query))
+        return found
+
+    async def item(self, identity: str) -> dict[str, Any] | None:
+        """One document, or None where there is none of that id."""
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                found = await self._client.get(
+                    index=self._index,
+                    id=identity,
+                    params={"_source_includes": ",".join([*SHOWN, "ingested_at"])},
+                )
+        except NotFoundError:
+            return None
+        except (OpenSearchException, TimeoutError) as error:
+            raise self._unavailable(error) from error
+        return {"id": found["_id"], **found["_source"]}
+
+    async def overview(self) -> dict[str, Any]:
+        """How many documents there are, of which kinds and years."""
+
+        async def ask() -> tuple[bytes, bool]:
+            body = {
+                "size": 0,
+                "track_total_hits": True,
+                "aggs": {
+                    "kind": {"terms": {"field": "kind"}},
+                    "year": {"terms": {"field": "year", "size": 100, "order": {"_key": "asc"}}},
+                },
+            }
+            found = await self._request(body, "overview")
+            counts = {
+                name: [
+                    {"value": bucket["key"], "count": bucket["doc_count"]}
+                    for bucket in found["aggregations"][name]["buckets"]
+                ]
+                for name in ("kind", "year")
+            }
+            answer = {"total": found["hits"]["total"]["value"], **counts}
+            return orjson.dumps(answer), not found["_shards"]["failed"]
+
+        answer: dict[str, Any] = orjson.loads(await self._cache.get("overview", ask))
+        return answer
+
+    async def _ask(self, query: SearchQuery) -> dict[str, Any]:
+        body = search_body(query, self._settings)
+        # the same query goes to the same copies, so that the pages of one search fit together
+        whole = query.model_copy(update={"page": 1})
+        return from_response(query, await self._request(body, whole.fingerprint[:16]))
+
+    async def _request(self, body: dict[str, Any], preference: str) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                found: dict[str, Any] = await self._client.search(
+                    index=self._index, body=body, params={"preference": preference}
+                )
+        except (OpenSearchException, TimeoutError) as error:
+            raise self._unavailable(error) from error
+        return found
+
+    @staticmethod
+    def _unavailable(error: Exception) -> IndexUnavailableError:
+        reason = "no answer in time" if isinstance(error, TimeoutError) else describe(error)
+        logger.error("search failed: %s", reason)
+        return IndexUnavailableError(reason)

@@ -1,0 +1,80 @@
+"""The parts of one running application, made once and handed to whoever needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from opensearchpy import AsyncOpenSearch
+
+from research_app import cache as cache_module
+from research_app.cache import SearchCache
+from research_app.drain import Drain
+from research_app.health import HealthService
+from research_app.index import client as index_client
+from research_app.search.service import SearchService
+from research_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the application is made of."""
+
+    settings: Settings
+    client: AsyncOpenSearch
+    cache: SearchCache
+    search: SearchService
+    health: HealthService
+    drain: Drain
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Close the connections at the end."""
+        try:
+            yield
+        finally:
+            await self.client.close()
+            await self.cache.close()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Connected, with the index made as soon as the cluster answers."""
+        async with self.connected():
+            creation = asyncio.create_task(self._create_index())
+            try:
+                yield
+            finally:
+                creation.cancel()
+                await asyncio.gather(creation, return_exceptions=True)
+
+    async def _create_index(self) -> None:
+        name = self.settings.opensearch.index
+        while True:
+            try:
+                if await index_client.ensure_index(self.client, name):
+                    logger.info("created the index %s", name)
+                return
+            except index_client.IndexUnavailableError as error:
+                logger.warning("the index cannot be checked yet: %s", error)
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+def build(settings: Settings) -> Services:
+    """Connect the parts; nothing is contacted yet."""
+    client = index_client.connect(settings)
+    cache = SearchCache(cache_module.connect(settings), settings.cache)
+    return Services(
+        settings=settings,
+        client=client,
+        cache=cache,
+        search=SearchService(settings, client, cache),
+        health=HealthService(settings, client, cache),
+        drain=Drain(),
+    )

@@ -1,0 +1,238 @@
+"""Typed settings: one TOML file, and one file per secret."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+SETTINGS_VARIABLE = "RESEARCH_APP_SETTINGS"
+DEFAULT_SETTINGS_PATH = Path("/etc/research-app/settings.toml")
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message says which key, and what to write instead."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_url(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    if not separator or scheme not in {"http", "https"} or not host:
+        raise ValueError("write it as https://HOST:PORT")
+    if "@" in host:
+        raise ValueError("no user or password in the URL: use user and the credential file")
+    name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
+    if scheme == "http" and not is_loopback(name.strip("[]")):
+        raise ValueError("plain http is accepted for this machine's own address only")
+    return url.rstrip("/")
+
+
+def _check_sentinel(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("write it as HOST:PORT")
+    return address
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Server(_Section):
+    host: str = "127.0.0.1"
+    port: Port = 7860
+    tls: bool = True
+    tls_certificate: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 4.0
+    shutdown_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0
+    access_log: bool = True
+
+    @model_validator(mode="after")
+    def _plain_only_on_loopback(self) -> Self:
+        if not self.tls and not is_loopback(self.host):
+            raise ValueError("tls = false is accepted with a loopback host only")
+        return self
+
+
+class Site(_Section):
+    title: str = "Research library"
+    tagline: str = "Search papers, lectures and podcasts"
+    contact: str = ""
+
+
+class OpenSearch(_Section):
+    urls: Annotated[tuple[Annotated[str, AfterValidator(_check_url)], ...], Field(min_length=1)]
+    user: str = ""
+    tls_ca: str = ""
+    index: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")] = "research_assistant"
+    pool_maxsize: Annotated[int, Field(ge=1, le=1000)] = 32
+    timeout_seconds: Seconds = 5.0
+    max_retries: Annotated[int, Field(ge=0, le=10)] = 2
+
+
+class Cache(_Section):
+    enabled: bool = True
+    sentinels: tuple[Annotated[str, AfterValidator(_check_sentinel)], ...] = ()
+    url: str = ""
+    service_name: str = "research"
+    user: str = ""
+    sentinel_user: str = ""
+    tls: bool = True
+    tls_ca: str = ""
+    prefix: str = "research:"
+    ttl_seconds: Annotated[int, Field(ge=1, le=86400)] = 300
+    timeout_seconds: Seconds = 0.5
+    pool_maxsize: Annotated[int, Field(ge=1, le=1000)] = 16
+
+    @model_validator(mode="after")
+    def _one_way_to_reach_it(self) -> Self:
+        if self.enabled and bool(self.sentinels) == bool(self.url):
+            raise ValueError("give either sentinels or url (or enabled = false)")
+        return self
+
+
+class Search(_Section):
+    title_boost: Annotated[float, Field(gt=0, le=100)] = 3.0
+    author_boost: Annotated[float, Field(gt=0, le=100)] = 2.0
+    phrase_boost: Annotated[float, Field(ge=0, le=100)] = 1.5
+    timeout_seconds: Seconds = 8.0
+
+
+class Health(_Section):
+    disk_path: str = "/"
+    disk_free_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
+    memory_free_percent: Annotated[float, Field(ge=0, le=100)] = 3.0
+    timeout_seconds: Seconds = 2.0
+
+
+class Logging(_Section):
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    as_json: Annotated[bool, Field(alias="json")] = True
+
+
+class Credentials(_Section):
+    """Secrets; `repr` shows none of them."""
+
+    opensearch_password: SecretStr | None = None
+    cache_password: SecretStr | None = None
+    cache_sentinel_password: SecretStr | None = None
+    signing_key: SecretStr | None = None
+    # uvicorn wants paths, and so never sees a key that is not its business
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+class Settings(_Section):
+    server: Server = Server()
+    site: Site = Site()
+    opensearch: OpenSearch
+    cache: Cache = Cache(enabled=False)
+    search: Search = Search()
+    health: Health = Health()
+    logging: Logging = Logging()
+    credentials: Credentials = Credentials()
+
+    @model_validator(mode="after")
+    def _secrets_are_there(self) -> Self:
+        secrets = self.credentials
+        if self.opensearch.user and not secrets.opensearch_password:
+            raise ValueError("opensearch.user is set, the credential opensearch_password is not")
+        if self.cache.enabled and self.cache.user and not secrets.cache_password:
+            raise ValueError("cache.user is set, the credential cache_password is not")
+        if self.server.tls and not (self.certificate_path and secrets.tls_key):
+            raise ValueError(
+                "server.tls needs server.tls_certificate (or the credential tls_certificate)"
+                " and the credential tls_key"
+            )
+        return self
+
+    @property
+    def certificate_path(self) -> Path | None:
+        """The server's certificate: the settings' path, else the credential."""
+        if self.server.tls_certificate:
+            return Path(self.server.tls_certificate)
+        return self.credentials.tls_certificate
+
+
+def read_credentials(directory: Path | None) -> Credentials:
+    """Read the secrets that are there; each is a file named as its field."""
+    if directory is None:
+        return Credentials()
+    found: dict[str, Any] = {}
+    for name in Credentials.model_fields:
+        path = directory / name
+        if not path.is_file():
+            continue
+        if name.startswith("tls_"):
+            found[name] = path
+        elif secret := path.read_text(encoding="utf-8").rstrip("\r\n"):
+            found[name] = secret
+        else:
+            raise SettingsError(f"{path}: the credential is empty")
+    return Credentials(**found)
+
+
+def _explain(error: ValidationError, path: Path) -> str:
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "settings"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "unknown key (see settings.example.toml)"
+        elif problem["type"] == "missing":
+            message = "required, and not set"
+        lines.append(f"{path}: {key}: {message}")
+    return "\n".join(lines)
+
+
+def parse(data: dict[str, Any], credentials: Credentials, path: Path) -> Settings:
+    """Turn the content of a settings file into settings, or say what is wrong with it."""
+    if "credentials" in data:
+        raise SettingsError(f"{path}: credentials: secrets are files, not settings")
+    try:
+        return Settings.model_validate({**data, "credentials": credentials})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
+def load(path: Path | None = None, credentials_directory: Path | None = None) -> Settings:
+    """Read the settings of this process from where its environment says they are."""
+    if path is None:
+        path = Path(os.environ.get(SETTINGS_VARIABLE) or DEFAULT_SETTINGS_PATH)
+    if credentials_directory is None and os.environ.get(CREDENTIALS_VARIABLE):
+        credentials_directory = Path(os.environ[CREDENTIALS_VARIABLE])
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        credentials = read_credentials(credentials_directory)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    return parse(data, credentials, path)

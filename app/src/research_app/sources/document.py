@@ -1,0 +1,165 @@
+"""A document as the index stores it, and what a source hands to the ingest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+Kind = Literal["paper", "video", "podcast"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+# Part of every content hash: raise it when the stored form changes, and the next ingest
+# writes every document again instead of calling it unchanged.
+FORM = 1
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\uf8ff]")
+_SPACE = re.compile(r"\s+")
+
+
+class RefusedError(Exception):
+    """This document cannot be taken; the message is for a librarian."""
+
+
+def clean(text: str) -> str:
+    """Text without control characters, private-use characters and broken surrogates."""
+    text = text.encode("utf-8", "ignore").decode("utf-8")
+    return _CONTROL.sub(" ", unicodedata.normalize("NFC", text))
+
+
+def one_line(text: str) -> str:
+    """Clean text with every run of white space as one space."""
+    return _SPACE.sub(" ", clean(text)).strip()
+
+
+def _web_address(url: str) -> str:
+    if not url.lower().startswith(("http://", "https://")):
+        raise ValueError("is not an http or https address")
+    return url
+
+
+def _names(value: Any) -> Any:
+    if value is None:
+        return ()
+    return re.split(r"\s*;\s*", value) if isinstance(value, str) else value
+
+
+def _filled(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(value for value in values if value)
+
+
+def _optional(value: Any) -> Any:
+    return None if value in ("", 0) else value
+
+
+Line = Annotated[str, AfterValidator(one_line)]
+Address = Annotated[
+    Annotated[str, Field(max_length=2000), AfterValidator(_web_address)] | None,
+    BeforeValidator(_optional),
+]
+
+
+class Document(BaseModel):
+    """What is known of one paper, video or episode."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+    kind: Kind
+    title: Annotated[Line, Field(min_length=1, max_length=2000)]
+    abstract: Annotated[Line, Field(max_length=100_000)] = ""
+    text: Annotated[tuple[str, ...], AfterValidator(_filled)] = ()
+    authors: Annotated[
+        tuple[Line, ...],
+        BeforeValidator(_names),
+        AfterValidator(_filled),
+        Field(max_length=5000),
+    ] = ()
+    year: Annotated[Annotated[int, Field(ge=1000, le=2999)] | None, BeforeValidator(_optional)] = (
+        None
+    )
+    venue: Annotated[Line, Field(max_length=2000)] = ""
+    url: Address = None
+    pdf_url: Address = None
+    doi: Annotated[Line, Field(max_length=300)] = ""
+    language: Annotated[Line, Field(max_length=100)] = ""
+    pages: int | None = None
+
+    def stored(self) -> dict[str, Any]:
+        """The fields that have a value, without the id (that is the key)."""
+        fields = self.model_dump(exclude={"id"}, exclude_none=True)
+        return {name: value for name, value in fields.items() if value not in ("", ())}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A document that was not taken: where it was, and why."""
+
+    source: str
+    reason: str
+
+
+Extract = Callable[[Path], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A document that may be new; `load` does the expensive part, if it is."""
+
+    id: str
+    kind: Kind
+    source: str
+    content_hash: str
+    load: Callable[[Extract], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one path holds, and how many of it make a batch worth its round trip."""
+
+    candidates: Iterator[Candidate | Refusal]
+    batch: int
+
+
+def content_hash(*parts: bytes) -> str:
+    """The identity of a content, of the form in which it is stored."""
+    digest = hashlib.sha256(str(FORM).encode())
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def validated(fields: dict[str, Any]) -> Document:
+    """A document, or the refusal in words."""
+    try:
+        return Document.model_validate(fields)
+    except ValidationError as error:
+        raise RefusedError(_in_words(error)) from None
+
+
+def ready(document: Document, source: str) -> Candidate:
+    """A candidate whose content is already at hand."""
+    fields = document.stored()
+    digest = content_hash(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS))
+
+    async def load(_: Extract) -> dict[str, Any]:
+        return fields
+
+    return Candidate(document.id, document.kind, source, digest, load)
+
+
+def _in_words(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_context=False)[0]
+    field = str(problem["loc"][0]) if problem["loc"] else "document"
+    missing = problem["type"] == "missing"
+    if missing or (problem["type"] == "string_too_short" and problem["input"] in ("", None)):
+        return f"no {field}"
+    return f"{field}: {problem['msg'].removeprefix('Value error, ').lower()}"

@@ -1,0 +1,89 @@
+"""JSON lines, plain or gzipped: one document a line."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+import orjson
+
+from research_app.sources.document import (
+    Candidate,
+    Kind,
+    Refusal,
+    RefusedError,
+    clean,
+    ready,
+    validated,
+)
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.name.lower().endswith(".gz"):
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
+    """Lines without their end; None for one that is too long to be a document."""
+    while line := stream.readline(MAX_LINE_BYTES):
+        if line.endswith(b"\n") or len(line) < MAX_LINE_BYTES:
+            yield line.strip()
+            continue
+        while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+            pass
+        yield None
+
+
+def parse(line: bytes, kind: Kind, source: str) -> Candidate:
+    """One line as a candidate."""
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise RefusedError(f"not JSON: {error.msg}") from None
+    if not isinstance(record, dict):
+        raise RefusedError("not a JSON object")
+    return ready(validated(_fields(record, kind)), source)
+
+
+def _fields(record: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    known = {name: value for name, value in record.items() if value is not None}
+    identity = known.get("id", known.get("_id"))
+    if isinstance(identity, int):
+        identity = str(identity)
+    if identity is not None:
+        known["id"] = identity
+    known.setdefault("kind", kind)
+    if isinstance(text := known.get("text"), str):
+        known["text"] = (clean(text).strip(),)
+    if isinstance(description := known.get("description"), str):
+        known.setdefault("abstract", description)
+    return known
+
+
+def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+    """Every line of a file; what is damaged is refused and never hides the rest."""
+    number = 0
+    try:
+        with _open(path) as stream:
+            for line in _lines(stream):
+                number += 1
+                if line == b"":
+                    continue
+                source = f"{path.name}:{number}"
+                if line is None:
+                    yield Refusal(source, "the line is over 8 MiB")
+                    continue
+                try:
+                    yield parse(line, kind, source)
+                except RefusedError as error:
+                    yield Refusal(source, str(error))
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        yield Refusal(f"{path.name}:{number + 1}", "the archive is damaged from here on")
+    except OSError as error:
+        yield Refusal(str(path), f"cannot be read: {error.strerror}")

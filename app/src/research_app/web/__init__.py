@@ -1,0 +1,1 @@
+"""Pages for readers: rendered here, with their whole state in the address."""
