@@ -1,0 +1,185 @@
+"""Names and types of variables, as the roles' argument_specs have them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.preflight.model import (
+    SUBGROUPS,
+    TIERS,
+    Host,
+    Inventory,
+    Mistake,
+    Role,
+    Unreadable,
+    shown,
+)
+
+# How much alike two names must be for one to be taken for a slip of the other.
+ALIKE = 0.8
+# Names without a role's prefix are the site's own business, unless they are this close to ours.
+NEARLY_THE_SAME = 0.92
+NOT_OURS = ("ansible_", "vault_")
+UNDEFINED = re.compile(r"'(\w+)' is undefined")
+NO_GROUP = re.compile(r"object of type 'dict' has no attribute '(\w+)'")
+
+
+def unknown_variables(inventory: Inventory) -> Iterator[Mistake]:
+    """A variable that no role knows is ignored without a word, so a slip goes unnoticed."""
+    known = {name for role in inventory.roles.values() for name in role.options} | inventory.shared
+    prefixes = tuple(f"{role}_" for role in inventory.roles)
+    for host in inventory.hosts.values():
+        for name in sorted(host.given - known):
+            close = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+            if name.startswith(prefixes):
+                yield Mistake(
+                    host.name,
+                    name,
+                    inventory.show(name, host.variables.get(name, "")),
+                    "is a variable that no role has",
+                    f"write {close[0]}" if close else "remove it, or see docs/inventory.md",
+                )
+            elif close and nearly(name, close[0]) and not name.startswith(NOT_OURS):
+                yield Mistake(
+                    host.name,
+                    name,
+                    inventory.show(name, host.variables.get(name, "")),
+                    f"looks like a slip of {close[0]} and would be ignored",
+                    f"write {close[0]}, or choose a name that is less like it",
+                )
+
+
+def nearly(name: str, known: str) -> bool:
+    """Tell whether two names differ by no more than a slip of the pen."""
+    return difflib.SequenceMatcher(None, name, known).ratio() >= NEARLY_THE_SAME
+
+
+def undefined_variables(inventory: Inventory) -> Iterator[Mistake]:
+    """A template that names something undefined would stop a play half-way."""
+    for host in inventory.hosts.values():
+        needed_by: dict[str, list[str]] = {}
+        for name, reason in unreadable(inventory, host):
+            cause = UNDEFINED.search(reason)
+            missing_group = NO_GROUP.search(reason)
+            if cause:
+                needed_by.setdefault(cause[1], []).append(name)
+            elif not (missing_group and missing_group[1] in (*TIERS, *SUBGROUPS)):
+                problem = f"cannot be worked out ({shown(reason)})"
+                yield Mistake(host.name, name, "", problem, "correct its template")
+        for cause_name, names in needed_by.items():
+            yield undefined(inventory, host, cause_name, names)
+
+
+def unreadable(inventory: Inventory, host: Host) -> Iterator[tuple[str, str]]:
+    """Return the variables of a host that cannot be templated, each with the reason."""
+    for role in inventory.roles.values():
+        for name in role.options if role.runs_on(host) else ():
+            value = host.variables.get(name)
+            if isinstance(value, Unreadable) and not value.needs_facts:
+                yield name, value.reason
+
+
+def undefined(inventory: Inventory, host: Host, name: str, needed_by: list[str]) -> Mistake:
+    """Say what is missing, who needs it and where it comes from."""
+    option = inventory.option(name)
+    prefix = name.partition("_")[0] + "_"
+    given = [each for each in host.given if each.startswith(prefix)]
+    close = difflib.get_close_matches(name, given, n=1, cutoff=ALIKE)
+    if close:
+        remedy = f"correct {close[0]}, which the inventory has"
+    elif name.startswith("vault_"):
+        remedy = "run scripts/secrets for this inventory, which makes group_vars/all/vault.yml"
+    elif option:
+        remedy = f"set it to {wanted(option)}: {first_sentence(option)}"
+    else:
+        remedy = "set it in the inventory's group_vars"
+    problem = f"is not defined, and {shown(needed_by)} {'need' if needed_by[1:] else 'needs'} it"
+    return Mistake(host.name, name, "", problem, remedy)
+
+
+def missing_variables(inventory: Inventory) -> Iterator[Mistake]:
+    """What a role requires has to come from the inventory."""
+    told = {(mistake.where, mistake.variable) for mistake in undefined_variables(inventory)}
+    for role, host in inventory.role_hosts():
+        for name, option in role.options.items():
+            if (host.name, name) in told:
+                continue
+            if option.get("required") and host.variables.get(name) is None:
+                yield Mistake(
+                    host.name,
+                    name,
+                    "",
+                    "is not set, and there is no default that would be right everywhere",
+                    f"set it to {wanted(option)}: {first_sentence(option)}",
+                )
+
+
+def wrong_types(inventory: Inventory) -> Iterator[Mistake]:
+    """A value has the type and is one of the choices that the role describes."""
+    for role, host in inventory.role_hosts():
+        yield from wrong_types_of(inventory, role, host)
+
+
+def wrong_types_of(inventory: Inventory, role: Role, host: Host) -> Iterator[Mistake]:
+    """Check one host's variables of one role."""
+    for name, option in role.options.items():
+        value = host.get(name)
+        if value is None:
+            continue
+        choices = option.get("choices")
+        if choices and option.get("type") != "list" and value not in choices:
+            close = difflib.get_close_matches(str(value), map(str, choices), n=1)
+            remedy = f"write {close[0]}" if close else f"write one of {shown(choices)}"
+            yield Mistake(host.name, name, inventory.show(name, value), "is no choice", remedy)
+            continue
+        problem = type_problem(name, option, value)
+        if problem:
+            yield Mistake(
+                host.name,
+                name,
+                inventory.show(name, value),
+                "has the wrong form" if inventory.is_secret(name) else problem,
+                f"write {wanted(option)}",
+            )
+
+
+def type_problem(name: str, option: Mapping[str, Any], value: Any) -> str:
+    """Return what Ansible has to say against a value, or an empty string."""
+    spec = {key: option[key] for key in ("type", "elements", "options", "choices") if key in option}
+    errors = ArgumentSpecValidator({name: spec}).validate({name: value}).errors.errors
+    if not errors:
+        return ""
+    reason = str(errors[0]).replace(f"Elements value for option '{name}' is", "has an element")
+    if " found in " in reason or reason.startswith(("missing", "Unsupported", "value of")):
+        return f"does not fit ({reason})"
+    return f"is not of type {option.get('type', 'str')}"
+
+
+def wanted(option: Mapping[str, Any]) -> str:
+    """Say which form a value has."""
+    kind = option.get("type", "str")
+    if option.get("choices"):
+        return f"one of {shown([str(choice) for choice in option['choices']])}"
+    if kind == "list":
+        keys = ", ".join(option.get("options") or ())
+        return f"a list of {option.get('elements', 'value')}s" + (f" with {keys}" if keys else "")
+    names = {
+        "str": "a text",
+        "int": "a whole number",
+        "bool": "true or false",
+        "path": "an absolute path",
+        "dict": "a mapping",
+        "float": "a number",
+    }
+    return names.get(kind, f"a value of type {kind}")
+
+
+def first_sentence(option: Mapping[str, Any]) -> str:
+    """Return the beginning of an option's description."""
+    text = option.get("description", "")
+    text = text if isinstance(text, str) else " ".join(text)
+    return text.partition(". ")[0].rstrip(".")
