@@ -95,7 +95,7 @@ make_hosts() {
 remove_hosts() {
   local containers
   mapfile -t containers < <(podman ps --all --quiet --filter label=research-lab=host)
-  if [ ${#containers[@]} -gt 0 ]; then podman rm --force --time 2 --volumes "${containers[@]}" >/dev/null; fi
+  if [ ${#containers[@]} -gt 0 ]; then podman --log-level error rm --force --time 0 --volumes "${containers[@]}" >/dev/null; fi
   say "removed ${#containers[@]} hosts"
   if [ "$(podman network inspect research-lab --format '{{index .Labels "research-lab"}}' 2>/dev/null)" = network ]; then
     podman network rm research-lab >/dev/null
