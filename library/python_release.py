@@ -36,8 +36,8 @@ options:
     default: true
   keep:
     description:
-      - How many of the newest releases stay. The current one and those that a process runs from
-        stay in any case.
+      - How many of the newest releases stay. The current one, the one before it (the link
+        C(previous)) and those that a process runs from stay in any case.
     type: int
     default: 3
   python:
@@ -90,7 +90,7 @@ def apply(module: AnsibleModule, releases: Releases) -> dict[str, Any]:
     :param releases: the releases of the host
     """
     release, activate = module.params["release"], module.params["activate"]
-    previous, missing = releases.current() or "", not releases.complete(release)
+    previous, missing = releases.current(), not releases.complete(release)
     switch = activate and previous != release
     pruned: list[str] = []
     if not module.check_mode:

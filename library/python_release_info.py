@@ -55,6 +55,10 @@ current:
   description: Name of the current release, empty where there is none.
   returned: always
   type: str
+previous:
+  description: Name of the release that was current before, empty where there is none.
+  returned: always
+  type: str
 releases:
   description: Names of the releases installed, the newest first.
   returned: always
@@ -86,7 +90,8 @@ def main() -> None:
     module.exit_json(
         release=release,
         installed=releases.complete(release),
-        current=releases.current() or "",
+        current=releases.current(),
+        previous=releases.previous(),
         releases=releases.installed(),
         target={
             "python_version": python.python_version,

@@ -112,12 +112,27 @@ class Releases:
         """Tell whether a release was installed to the end."""
         return (self.folder(release) / MARKER).is_file()
 
-    def current(self) -> str | None:
-        """Name the current release, if there is one."""
+    def current(self) -> str:
+        """Name the current release; empty where there is none."""
+        return self._linked("current")
+
+    def previous(self) -> str:
+        """Name the release that was current before; empty where there was none, or it is gone."""
+        name = self._linked("previous")
+        return name if name and self.complete(name) else ""
+
+    def _linked(self, link: str) -> str:
         try:
-            return (self.root / "current").readlink().name
+            return (self.root / link).readlink().name
         except OSError:
-            return None
+            return ""
+
+    def _link(self, link: str, release: str) -> None:
+        """Point a link to a release in one step."""
+        fresh = self.root / f".{link}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(Path("releases") / release)
+        fresh.replace(self.root / link)
 
     def installed(self) -> list[str]:
         """Name the complete releases, the newest first."""
@@ -167,20 +182,20 @@ class Releases:
         ], ok=(0, 1))  # 1: a package ships a file for another Python  # fmt: skip
 
     def activate(self, release: str) -> None:
-        """Make a release the current one, in one step.
+        """Make a release the current one, and remember the one before it.
 
         :param release: its name
         :raises PythonReleaseError: where it is not installed
         """
         if not self.complete(release):
             raise PythonReleaseError(f"{release} is not installed in {self.root}")
-        fresh = self.root / ".current"
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(Path("releases") / release)
-        fresh.replace(self.root / "current")
+        before = self.current()
+        if before and before != release:
+            self._link("previous", before)
+        self._link("current", release)
 
     def prune(self, keep: int, *, remove: bool) -> list[str]:
-        """Remove old releases: never the current one, nor one that a process runs from.
+        """Remove old releases: never the current one or the one before, nor one in use.
 
         What an interrupted run left goes with them.
 
@@ -190,7 +205,7 @@ class Releases:
         folder = self.root / "releases"
         if not folder.is_dir():
             return []
-        protected = {self.current() or ""} | releases_in_use(self.root)
+        protected = {self.current(), self.previous()} | releases_in_use(self.root)
         with self.locked():
             unfinished = [path.name for path in folder.iterdir() if not self.complete(path.name)]
             outdated = to_prune(self.installed(), keep, protected)
