@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from urllib.parse import quote
 
 # before gradio is imported: no word to anybody outside
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -12,85 +11,100 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import gradio as gr
 from fastapi import FastAPI
-from markupsafe import Markup, escape
+from jinja2 import Environment
+from markupsafe import escape
 from pydantic import ValidationError
 
 from research_app.errors import BUSY
 from research_app.index.client import IndexUnavailableError
-from research_app.search.query import SearchQuery, first_problem
+from research_app.search.query import MAX_QUERY, SearchQuery, first_problem
 from research_app.services import Services
+from research_app.web.addresses import search_address
+from research_app.web.static_files import FOLDER
+from research_app.web.views import KIND_NAMES, result_view
 
 PATH = "/assistant"
 SHOWN = 8
 CONCURRENT = 16
 WAITING = 64
 MAX_UPLOAD = "1mb"  # nothing here takes files
+ALL = "Everything"
+EXAMPLES = (
+    "How do neural models translate rare words?",
+    "cross-lingual transfer for low-resource languages",
+    "reproducing a published model",
+)
 
 
-def render(found: dict[str, Any]) -> str:
-    """Results as HTML; every value that is not already escaped is."""
-    total = found["total"]
-    if not total:
-        return "<p>Nothing found. Other or fewer words may help.</p>"
-    parts = [f"<p><strong>{total:,}</strong> found; the best {len(found['results'])}:</p><ol>"]
-    for result in found["results"]:
-        title = result["highlights"].get("title", [str(escape(result["title"]))])[0]
-        passages = result["highlights"].get("abstract") or result["highlights"].get("text") or []
-        about = " · ".join(
-            str(part)
-            for part in (", ".join(result["authors"][:4]), result["venue"], result["year"])
-            if part
-        )
-        parts.append(
-            Markup('<li><a href="/items/{}" target="_blank"><strong>').format(quote(result["id"]))
-            + Markup(title)
-            + Markup("</strong></a><br><small>{}</small>").format(about)
-            + Markup("<br>")
-            + Markup(" … ".join(passages))
-            + Markup("</li>")
-        )
-    return "".join(map(str, parts)) + "</ol>"
-
-
-def build(parts: Services) -> gr.Blocks:
+def build(parts: Services, templates: Environment) -> gr.Blocks:
     """The page; it keeps nothing between two searches."""
+    kinds = {label: kind for kind, label in KIND_NAMES.items()}
+    template = templates.get_template("assistant.html")
 
     async def answer(words: str, kind: str) -> str:
+        fields: dict[str, Any] = {"q": words or "", "size": SHOWN}
+        if kind in kinds:
+            fields["kind"] = [kinds[kind]]
         try:
-            query = SearchQuery(q=words or "", kind=() if kind == "all" else (kind,), size=SHOWN)
-            return render(await parts.search.results(query))
+            query = SearchQuery.model_validate(fields)
+            found = await parts.search.results(query)
         except ValidationError as error:
-            return f"<p>{escape(first_problem(error.errors()))}</p>"
+            return f'<p role="alert">{escape(first_problem(error.errors()).capitalize())}.</p>'
         except IndexUnavailableError:
-            return f"<p>{escape(BUSY)}</p>"
+            return f'<p role="alert">{BUSY}</p>'
+        return template.render(
+            found=found,
+            results=[result_view(result) for result in found["results"]],
+            more=search_address(query, size=20),
+        )
 
     title = parts.settings.site.title
     with gr.Blocks(title=f"Assistant · {title}", analytics_enabled=False) as blocks:
-        gr.Markdown(f"# {title}: assistant\nAsk in your own words. [Search page](/)")
-        with gr.Row():
+        gr.HTML(templates.get_template("assistant_head.html").render())
+        with gr.Row(equal_height=True):
             words = gr.Textbox(
                 label="Your question",
-                placeholder="How do neural models translate rare words?",
-                max_length=500,
-                scale=4,
+                placeholder="Ask in your own words",
+                max_length=MAX_QUERY,
+                scale=5,
                 autofocus=True,
             )
-            kind = gr.Dropdown(
-                ["all", "paper", "video", "podcast"], value="all", label="Kind", scale=1
-            )
+            kind = gr.Dropdown([ALL, *kinds], value=ALL, label="Look in", scale=1, min_width=140)
         button = gr.Button("Search", variant="primary")
-        found = gr.HTML(label="Found")
+        gr.Examples([[example] for example in EXAMPLES], [words], label="For example")
+        found = gr.HTML(elem_id="found")
         for event in (button.click, words.submit):
             event(answer, [words, kind], found, api_visibility="private")
     blocks.queue(max_size=WAITING, default_concurrency_limit=CONCURRENT, api_open=False)
     return blocks
 
 
+def _theme() -> gr.themes.Base:
+    sans = ["system-ui", "Segoe UI", "Roboto", "Noto Sans", "DejaVu Sans", "sans-serif"]
+    blue = gr.themes.Color(
+        name="library",
+        c50="#f1f6f9",
+        c100="#e4edf3",
+        c200="#c3d7e4",
+        c300="#9dbfd5",
+        c400="#5d93b5",
+        c500="#1d4f73",
+        c600="#1d4f73",
+        c700="#173f5c",
+        c800="#122f45",
+        c900="#0d2231",
+        c950="#08161f",
+    )
+    return gr.themes.Default(
+        primary_hue=blue, secondary_hue=blue, neutral_hue="stone", font=sans, radius_size="lg"
+    )
+
+
 def mount(app: FastAPI, parts: Services) -> None:
     """Put the page into the application."""
     gr.mount_gradio_app(
         app,
-        build(parts),
+        build(parts, app.state.templates),
         path=PATH,
         show_error=False,
         enable_monitoring=False,
@@ -99,4 +113,6 @@ def mount(app: FastAPI, parts: Services) -> None:
         footer_links=[],
         ssr_mode=False,
         mcp_server=False,
+        theme=_theme(),
+        css_paths=[FOLDER / "assistant.css"],
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,13 +36,18 @@ class Drain:
         """Wait as described above; at most `lame_duck + limit` seconds."""
         await asyncio.sleep(lame_duck)
         deadline = asyncio.get_running_loop().time() + limit
-        while self.pending > self.streams and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        await _until(lambda: self.pending <= self.streams, deadline)
         self.stop_streams.set()
-        while self.pending and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        await _until(lambda: not self.pending, deadline)
         if self.pending:
             logger.warning("leaving with %s requests pending", self.pending)
+
+
+async def _until(done: Callable[[], bool], deadline: float) -> None:
+    """Look again and again: this happens once in the life of a process."""
+    clock = asyncio.get_running_loop()
+    while not done() and clock.time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
 
 
 class DrainMiddleware:

@@ -70,7 +70,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send_with_headers)
         finally:
             if self._access_log and scope["path"] not in QUIET:
-                logger.info("request", extra=_entry(scope, status, time.perf_counter() - start))
+                entry = _entry(scope, status, time.perf_counter() - start)
+                logger.info("%(method)s %(path)s %(status)s", entry, extra=entry)
             request_id.reset(token)
 
     def _add_headers(self, headers: MutableHeaders, path: str, identity: str) -> None:

@@ -16,7 +16,7 @@ SHOWN = [
     "language", "pages",
 ]  # fmt: skip
 FACETS = {"kind": "kind", "year": "year", "venue": "venue.facet", "author": "authors.facet"}
-FACET_SIZE = {"kind": 10, "year": 100, "venue": 12, "author": 12}
+FACET_SIZE = {"kind": 10, "year": 100, "venue": 10, "author": 10}
 
 # Of up to three words all must be there, of up to six all but one; of a sentence, a part.
 ENOUGH_WORDS = "3<-1 6<60% 12<40%"

@@ -58,7 +58,27 @@ class Item(Result):
 def marked(fragment: str) -> str:
     """A passage as HTML: everything escaped, then the words found marked."""
     text = str(escape(fragment))
+    text = text.replace(f"{MARK_END} {MARK_START}", " ")  # neighbours as one mark
     return text.replace(MARK_START, "<mark>").replace(MARK_END, "</mark>")
+
+
+# what a document lacks is there all the same, so that nobody has to ask whether it is
+ABSENT: dict[str, Any] = {
+    "abstract": "",
+    "authors": [],
+    "year": None,
+    "venue": "",
+    "url": None,
+    "pdf_url": None,
+    "doi": "",
+    "language": "",
+    "pages": None,
+}
+
+
+def shown(hit: dict[str, Any]) -> dict[str, Any]:
+    """The stored fields of a document, every one of them."""
+    return {"id": hit["_id"], **ABSENT, **hit["_source"]}
 
 
 def _result(hit: dict[str, Any]) -> dict[str, Any]:
@@ -66,14 +86,7 @@ def _result(hit: dict[str, Any]) -> dict[str, Any]:
         name: [marked(fragment) for fragment in fragments]
         for name, fragments in hit.get("highlight", {}).items()
     }
-    fields: dict[str, Any] = {"abstract": "", "authors": [], "year": None, "venue": "", "url": None}
-    return {
-        "id": hit["_id"],
-        **fields,
-        **hit["_source"],
-        "highlights": highlights,
-        "score": hit.get("_score"),
-    }
+    return {**shown(hit), "highlights": highlights, "score": hit.get("_score")}
 
 
 def from_response(query: SearchQuery, response: dict[str, Any]) -> dict[str, Any]:

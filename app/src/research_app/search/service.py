@@ -14,7 +14,7 @@ from research_app.cache import SearchCache
 from research_app.index.client import IndexUnavailableError, describe
 from research_app.search.body import SHOWN, search_body
 from research_app.search.query import SearchQuery
-from research_app.search.results import from_response
+from research_app.search.results import from_response, shown
 from research_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class SearchService:
             return None
         except (OpenSearchException, TimeoutError) as error:
             raise self._unavailable(error) from error
-        return {"id": found["_id"], **found["_source"]}
+        return shown(found)
 
     async def overview(self) -> dict[str, Any]:
         """How many documents there are, of which kinds and years."""

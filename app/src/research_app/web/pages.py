@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import jinja2
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
 from research_app.citation import bibtex
@@ -49,6 +49,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     )
     environment.filters["number"] = lambda value: f"{value:,}"
     app.state.templates = environment
+    app.state.static = files
     app.mount(PREFIX, files, name="static")
     app.include_router(router)
 
@@ -96,6 +97,12 @@ async def _results(request: Request, parts: Services) -> Response:
     request.state.log = {"query": query.fingerprint[:16]}
     found = await parts.search.results(query)
     return _page(request, "results.html", {**views.search_view(query, found), "words": query.q})
+
+
+@router.get("/favicon.ico")
+async def icon(request: Request) -> Response:
+    """For browsers on pages that do not say where the icon is."""
+    return RedirectResponse(request.app.state.static.address("icon.svg"), 307)
 
 
 @router.get("/items/{identity:path}")

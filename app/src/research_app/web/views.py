@@ -66,6 +66,16 @@ def shortened(text: str, limit: int) -> str:
     return text[:limit].rsplit(" ", 1)[0].rstrip(",;:. ") + " …"
 
 
+def _label(facet: str, value: str) -> str:
+    """A value as a narrow column can show it; what every venue has in common says nothing."""
+    if facet == "kind":
+        return KIND_NAMES.get(value, value)
+    if facet == "venue":
+        short = value.removeprefix("Proceedings of ").removeprefix("the ")
+        return short[:1].upper() + short[1:]
+    return value
+
+
 def facet_choices(query: SearchQuery, found: dict[str, Any]) -> dict[str, list[Choice]]:
     """Facet → its values; chosen ones stay visible when nothing is left of them."""
     choices: dict[str, list[Choice]] = {}
@@ -75,7 +85,7 @@ def facet_choices(query: SearchQuery, found: dict[str, Any]) -> dict[str, list[C
         counts |= {value: 0 for value in chosen if value not in counts}
         choices[facet] = [
             Choice(
-                KIND_NAMES.get(value, value) if facet == "kind" else value,
+                _label(facet, value),
                 count,
                 toggled(query, facet, value),
                 value in chosen,
@@ -89,7 +99,7 @@ def chips(query: SearchQuery) -> list[Chip]:
     """The filters in force."""
     found = [
         Chip(
-            KIND_NAMES.get(value, value) if facet == "kind" else value,
+            _label(facet, value),
             toggled(query, facet, value),
         )
         for facet in FACET_TITLES
@@ -119,7 +129,8 @@ def plot(counts: list[dict[str, Any]], query: SearchQuery | None) -> Plot | None
             x=round((year - first) * step + step * 0.1, 2),
             height=round(max(1.0, 38 * count / most), 2),
             address=toggled(query, "year", year) if query else "",
-            chosen=(chosen_first or year) <= year <= (chosen_last or year),
+            chosen=bool(chosen_first or chosen_last)
+            and (chosen_first or year) <= year <= (chosen_last or year),
         )
         for year, count in sorted(by_year.items())
         if year >= first
