@@ -1,0 +1,106 @@
+"""What the lab fetches is what artifacts.yml says, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab import fetch_artifacts
+from lab.fetch_artifacts import Artifact, FetchError, fetch, repack, rewritten
+
+DESCRIPTOR = "# version=0.1\nversion=3.4.0.0\nname=x\nopensearch.version=3.4.0\n"
+
+
+def plugin(path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in (
+            ("plugin-descriptor.properties", DESCRIPTOR),
+            ("plugin.jar", "jar" * 100),
+            ("bc-fips-2.1.2.jar", "fips"),
+        ):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 2, 1, 0, 0, 0)), content)
+    return path
+
+
+def artifact(sha512: str = "", **more: object) -> Artifact:
+    values = {"file": "x-3.5.0.0.zip", "maven": "org.example:x:3.4.0.0:zip", "sha512": sha512}
+    return Artifact(**{**values, **more})  # type: ignore[arg-type]
+
+
+def test_rewrites_only_the_properties_named() -> None:
+    text = rewritten(DESCRIPTOR, {"version": "3.5.0.0", "opensearch.version": "3.5.0"})
+    assert text == "# version=0.1\nversion=3.5.0.0\nname=x\nopensearch.version=3.5.0\n"
+
+
+def test_refuses_a_property_that_is_not_there() -> None:
+    with pytest.raises(FetchError, match="no property colour"):
+        rewritten(DESCRIPTOR, {"colour": "red"})
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    entry = artifact(descriptor={"version": "3.5.0.0"}, leave_out=["bc*-fips-*.jar"])
+    targets = []
+    for compression in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+        source = plugin(tmp_path / f"{compression}.zip", compression)
+        targets.append(tmp_path / f"{compression}.out")
+        repack(source, targets[-1], entry)
+    assert targets[0].read_bytes() == targets[1].read_bytes()
+    with zipfile.ZipFile(targets[0]) as archive:
+        assert archive.namelist() == ["plugin-descriptor.properties", "plugin.jar"]
+        assert b"\nversion=3.5.0.0\n" in archive.read("plugin-descriptor.properties")
+
+
+def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Puts a plugin in place of Maven's answer; the list collects what was asked for."""
+    asked: list[str] = []
+
+    def download(wanted: Artifact, folder: Path, _: Path) -> Path:
+        asked.append(wanted.maven)
+        return plugin(folder / wanted.download_name)
+
+    monkeypatch.setattr(fetch_artifacts, "download", download)
+    return asked
+
+
+def test_fetches_once_what_has_the_checksum(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = served(monkeypatch)
+    right = hashlib.sha512(plugin(tmp_path / "right").read_bytes()).hexdigest()
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    assert fetch(artifact(right), folder)
+    assert not fetch(artifact(right), folder)
+    assert asked == ["org.example:x:3.4.0.0:zip"]
+    assert [path.name for path in folder.iterdir()] == ["x-3.5.0.0.zip"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [artifact("0" * 128), artifact("0" * 128, maven_sha512="1" * 128, descriptor={"name": "y"})],
+    ids=["the file", "what it is made from"],
+)
+def test_keeps_nothing_with_another_checksum(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, entry: Artifact
+) -> None:
+    served(monkeypatch)
+    with pytest.raises(FetchError, match=r"artifacts\.yml expects"):
+        fetch(entry, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_inventories_deploy_what_is_fetched(project: Path) -> None:
+    listed = yaml.safe_load((project / "lab" / "artifacts.yml").read_text())
+    checksums = {entry["file"]: entry["sha512"] for entry in listed}
+    for profile in ("lab", "single"):
+        path = project / "inventories" / profile / "group_vars" / "all" / "opensearch.yml"
+        variables = yaml.safe_load(path.read_text())
+        plugins = variables["opensearch_plugins"]
+        deployed = {Path(item["source"]).name: item["sha512"] for item in plugins}
+        archive = Path(variables["opensearch_archive"]).name
+        deployed[archive] = variables["opensearch_archive_sha512"]
+        assert deployed == checksums
