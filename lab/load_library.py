@@ -9,11 +9,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab import documentation_pdf, site
 
@@ -49,15 +51,28 @@ def kind_of(path: Path) -> str:
     return "video" if any(word in words for word in ("video", "lecture", "talk")) else "paper"
 
 
-def is_catalogue(path: Path) -> bool:
-    """Whether the first record of a file of JSON lines has what a reader searches."""
+def first_record(path: Path) -> dict[str, Any]:
+    """The first record of a file of JSON lines; empty where it has none."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             record = json.loads(file.readline())
     except (ValueError, OSError):
-        return False
-    wanted = isinstance(record, dict) and {"id", "title"} <= record.keys()
-    return wanted and bool({"abstract", "description"} & record.keys())
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def is_catalogue(path: Path) -> bool:
+    """Whether the first record of a file of JSON lines has what a reader searches."""
+    fields = first_record(path).keys()
+    return {"id", "title"} <= fields and bool({"abstract", "description"} & fields)
+
+
+def words_to_find(part: Part) -> str:
+    """Words that find something in a part: the title of its first record, or a file's name."""
+    catalogue = part.path if part.path.is_file() else part.path / "metadata.jsonl"
+    pdfs = [file.stem for file in part.files if file.suffix == ".pdf"]
+    title = first_record(catalogue).get("title") or next(iter(pdfs), "")
+    return " ".join(re.findall(r"\w+", str(title)))[:200]
 
 
 def parts_of(library: Path) -> Iterator[Part]:
@@ -107,6 +122,7 @@ def main() -> int:
     if not parts:
         print(f"scripts/lab: {library} has no catalogue (*.jsonl) and no PDF", file=sys.stderr)
         return 1
+    (given.state / "search").write_text(words_to_find(parts[0]))
     lab = site.read(given.profile)
     node = lab.group("app")[0]
     for part in parts:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from lab.documentation_pdf import pages_of, pdf, render, title_of
-from lab.load_library import Part, parts_of
+from lab.load_library import Part, parts_of, words_to_find
 
 RECORD = {"id": "1", "title": "Parsing", "abstract": "About parsing."}
 
@@ -43,6 +43,14 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     assert part.fingerprint == before
     (tmp_path / "b.pdf").write_bytes(b"two")
     assert part.fingerprint != before
+
+
+def test_knows_words_that_find_something(tmp_path: Path) -> None:
+    papers = write(tmp_path / "papers.jsonl", {"id": "1", "title": 'On "deep" (learning): x-y'})
+    (tmp_path / "pdfs").mkdir()
+    (tmp_path / "pdfs" / "a-study.pdf").write_bytes(b"%PDF")
+    assert words_to_find(Part(papers, "paper")) == "On deep learning x y"
+    assert words_to_find(Part(tmp_path / "pdfs", "paper")) == "a study"
 
 
 def test_the_documentation_becomes_pdfs(tmp_path: Path) -> None:
