@@ -39,13 +39,12 @@ make_key() {
   [ -e "$folder/id_ed25519" ] || ssh-keygen -q -t ed25519 -N '' -C research-lab -f "$folder/id_ed25519"
 }
 
-# Lets the key in, and prints the host's line for known_hosts: read inside the host, not taken on trust over the network.
+# Lets our key in, and reads the host's key inside the host: it is not taken on trust over the network.
 # Usage: admit NAME ADDRESS
 admit() {
-  local container=research-lab-$1 key tries
-  for tries in {1..60}; do
-    key=$(podman exec "$container" cat /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null) && break
-    if [ "$tries" = 60 ]; then
+  local container=research-lab-$1 key=''
+  until key=$(podman exec "$container" cat /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null); do
+    if [ $SECONDS -gt 90 ]; then
       echo "  $1 does not boot: podman logs $container" >&2
       return 1
     fi
@@ -54,18 +53,24 @@ admit() {
   podman exec --interactive "$container" sh -c 'umask 077; install -d -o deploy -g deploy -m 0700 ~deploy/.ssh &&
     cat >~deploy/.ssh/authorized_keys && chown deploy: ~deploy/.ssh/authorized_keys' \
     <"inventories/$profile/.ssh/id_ed25519.pub"
-  echo "$1,$2 ${key% *}"
+  echo "$1,$2 ${key% *}" >"$state/known_hosts/$1"
+  # shellcheck disable=SC2016 # $0 and $1 are the arguments of the inner shell
+  flock "$state/known_hosts" sh -c 'cat "$0"/* >"$1.new" && mv "$1.new" "$1"' \
+    "$state/known_hosts" "inventories/$profile/.ssh/known_hosts"
 }
 
-# Waits until the host lets us in. Usage: wait_for_ssh NAME ADDRESS
-wait_for_ssh() {
-  local tries
-  for tries in {1..60}; do
-    lab_ssh "$2" true 2>/dev/null && return
+# Makes a host that answers by ssh. Usage: bring_up NAME ADDRESS
+bring_up() {
+  make_host "$1" "$2"
+  if lab_ssh "$2" true 2>/dev/null; then return; fi
+  admit "$1" "$2"
+  until lab_ssh "$2" true 2>/dev/null; do
+    if [ $SECONDS -gt 90 ]; then
+      echo "  $1 does not answer by ssh" >&2
+      return 1
+    fi
     sleep 0.5
   done
-  echo "  $1 does not answer by ssh" >&2
-  return 1
 }
 
 # Usage: lab_ssh ADDRESS [COMMAND…]
@@ -75,20 +80,15 @@ lab_ssh() {
     -o ConnectTimeout=5 -o LogLevel=ERROR "deploy@$address" "${@:2}"
 }
 
-each_host() { xargs --no-run-if-empty --max-lines=1 --max-procs=4 bash -euo pipefail -c '"$@"' _ "$@" <"$hosts_file"; }
-
 make_hosts() {
-  export -f make_host admit wait_for_ssh lab_ssh
-  hosts_file=$state/hosts
-  inventory_hosts >"$hosts_file"
+  inventory_hosts >"$state/hosts"
   lab/machine-sysctl raise
   make_network
-  each_host make_host
   make_key
-  each_host admit >"$state/known_hosts"
-  sort "$state/known_hosts" >"inventories/$profile/.ssh/known_hosts"
-  each_host wait_for_ssh
-  say "$(wc -l <"$hosts_file") hosts answer by ssh"
+  mkdir -p "$state/known_hosts"
+  export -f make_host admit bring_up lab_ssh
+  xargs --max-lines=1 --max-procs=4 bash -euo pipefail -c 'bring_up "$@"' _ <"$state/hosts"
+  say "$(wc -l <"$state/hosts") hosts answer by ssh"
 }
 
 # Only what carries the lab's label is removed.
