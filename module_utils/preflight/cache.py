@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from ansible.module_utils.preflight.model import Inventory, Mistake, items
 from ansible.module_utils.preflight.search_tier import number
-
-QUORUM = "cache_sentinel_quorum"
+from ansible.module_utils.preflight.sizes import parse_size, size
 
 
 def sentinels(inventory: Inventory) -> Iterator[Mistake]:
@@ -21,20 +21,43 @@ def sentinels(inventory: Inventory) -> Iterator[Mistake]:
             f"has {len(hosts)} hosts, which survive no more losses than {len(hosts) - 1} would",
             f"name {len(hosts) - 1} or {len(hosts) + 1} hosts",
         )
-    majority = len(hosts) // 2 + 1
+
+
+def writes(inventory: Inventory) -> Iterator[Mistake]:
+    """A primary takes writes as long as enough replicas follow it."""
+    hosts = inventory.group("cache")
     for host in hosts:
-        quorum = host.get(QUORUM)
-        if quorum in (None, "", 0) or not str(quorum).lstrip("-").isdigit():
-            continue
-        if not majority <= number(quorum) <= len(hosts):
+        wanted = number(host.get("cache_min_replicas", 0))
+        if wanted >= len(hosts):
             yield Mistake(
                 host.name,
-                QUORUM,
-                str(quorum),
-                f"is no majority of {len(hosts)} sentinels"
-                if number(quorum) < majority
-                else f"can never be reached by {len(hosts)} sentinels",
-                f"write {majority}",
+                "cache_min_replicas",
+                str(wanted),
+                f"can never be reached by {len(hosts)} cache hosts, so all writes would be refused",
+                f"write {max(len(hosts) - 2, 0)}, so that one may be lost",
+            )
+
+
+def memory(inventory: Inventory) -> Iterator[Mistake]:
+    """The data fits the service's limit, with room for replication and a snapshot."""
+    for host in inventory.group("cache"):
+        sizes = {}
+        for name in ("cache_maxmemory", "cache_memory_limit"):
+            text = str(host.get(name, ""))
+            found = parse_size(text)
+            if text and found is None:
+                yield Mistake(host.name, name, text, "is no size", "write it such as 512mb")
+            elif found:
+                sizes[name] = found
+        if sizes.get("cache_maxmemory", 0) >= sizes.get("cache_memory_limit", sys.maxsize):
+            limit = sizes["cache_memory_limit"]
+            yield Mistake(
+                host.name,
+                "cache_maxmemory",
+                str(host.get("cache_maxmemory")),
+                f"is not less than cache_memory_limit ({host.get('cache_memory_limit')}), "
+                "so the service would be killed when it is full",
+                f"write {size(limit / 3)}b, which leaves room for replication and a snapshot",
             )
 
 

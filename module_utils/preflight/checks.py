@@ -57,6 +57,8 @@ INVENTORY_CHECKS: tuple[Check, ...] = (
     search_tier.users,
     search_tier.racks,
     cache.sentinels,
+    cache.writes,
+    cache.memory,
     cache.primary,
     cache.users,
     edge.service_name,

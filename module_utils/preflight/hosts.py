@@ -143,7 +143,7 @@ def memory(site: Site) -> Iterator[Mistake]:
             if not role.runs_on(host):
                 continue
             for name in role.options:
-                limit = host.get(name) if name.endswith(("_memory", "_memory_max")) else None
+                limit = host.get(name) if name.endswith(("_memory_limit", "_memory_max")) else None
                 wanted = parse_size(limit) if isinstance(limit, str) and limit else None
                 if wanted and wanted > total:
                     problem = f"is more than the host has ({size(total)})"

@@ -16,6 +16,7 @@ from ansible.module_utils.preflight.model import (
     Mistake,
     Role,
     Unreadable,
+    hidden,
     shown,
 )
 
@@ -23,6 +24,8 @@ from ansible.module_utils.preflight.model import (
 ALIKE = 0.8
 # Names without a role's prefix are the site's own business, unless they are this close to ours.
 NEARLY_THE_SAME = 0.92
+# A misspelt name still tells that its value is nobody's business.
+SECRET_SLIP = re.compile(r"pas+w|phrase|secr|sign|token", re.IGNORECASE)
 NOT_OURS = ("ansible_", "vault_")
 UNDEFINED = re.compile(r"'(\w+)' is undefined")
 NO_GROUP = re.compile(r"object of type 'dict' has no attribute '(\w+)'")
@@ -34,23 +37,18 @@ def unknown_variables(inventory: Inventory) -> Iterator[Mistake]:
     prefixes = tuple(f"{role}_" for role in inventory.roles)
     for host in inventory.hosts.values():
         for name in sorted(host.given - known):
-            close = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+            matches = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+            close = matches[0] if matches else ""
+            secret = SECRET_SLIP.search(name) or (close and inventory.is_secret(close))
+            value = host.variables.get(name, "")
+            value = hidden(value) if secret else inventory.show(name, value)
             if name.startswith(prefixes):
-                yield Mistake(
-                    host.name,
-                    name,
-                    inventory.show(name, host.variables.get(name, "")),
-                    "is a variable that no role has",
-                    f"write {close[0]}" if close else "remove it, or see docs/inventory.md",
-                )
-            elif close and nearly(name, close[0]) and not name.startswith(NOT_OURS):
-                yield Mistake(
-                    host.name,
-                    name,
-                    inventory.show(name, host.variables.get(name, "")),
-                    f"looks like a slip of {close[0]} and would be ignored",
-                    f"write {close[0]}, or choose a name that is less like it",
-                )
+                remedy = f"write {close}" if close else "remove it, or see docs/inventory.md"
+                yield Mistake(host.name, name, value, "is a variable that no role has", remedy)
+            elif close and nearly(name, close) and not name.startswith(NOT_OURS):
+                problem = f"looks like a slip of {close} and would be ignored"
+                remedy = f"write {close}, or choose a name that is less like it"
+                yield Mistake(host.name, name, value, problem, remedy)
 
 
 def nearly(name: str, known: str) -> bool:
@@ -60,6 +58,7 @@ def nearly(name: str, known: str) -> bool:
 
 def undefined_variables(inventory: Inventory) -> Iterator[Mistake]:
     """A template that names something undefined would stop a play half-way."""
+    vault: dict[str, list[str]] = {}
     for host in inventory.hosts.values():
         needed_by: dict[str, list[str]] = {}
         for name, reason in unreadable(inventory, host):
@@ -71,7 +70,20 @@ def undefined_variables(inventory: Inventory) -> Iterator[Mistake]:
                 problem = f"cannot be worked out ({shown(reason)})"
                 yield Mistake(host.name, name, "", problem, "correct its template")
         for cause_name, names in needed_by.items():
-            yield undefined(inventory, host, cause_name, names)
+            if cause_name.startswith("vault_") and not similar(cause_name, host):
+                vault.setdefault(cause_name, []).extend(names)
+            else:
+                yield undefined(inventory, host, cause_name, names)
+    if vault:
+        needing = list(dict.fromkeys(name for names in vault.values() for name in names))
+        yield Mistake(
+            "inventory",
+            ", ".join(vault),
+            "",
+            f"{'are' if len(vault) > 1 else 'is'} not defined, and {', '.join(needing)} "
+            f"need{'' if len(needing) > 1 else 's'} {'them' if len(vault) > 1 else 'it'}",
+            "run scripts/secrets for this inventory, which makes group_vars/all/vault.yml",
+        )
 
 
 def unreadable(inventory: Inventory, host: Host) -> Iterator[tuple[str, str]]:
@@ -83,16 +95,19 @@ def unreadable(inventory: Inventory, host: Host) -> Iterator[tuple[str, str]]:
                 yield name, value.reason
 
 
+def similar(name: str, host: Host) -> str:
+    """Return the name that the inventory gives and that may be a slip of a missing one."""
+    prefix = name.partition("_")[0] + "_"
+    given = [each for each in host.given if each.startswith(prefix)]
+    return next(iter(difflib.get_close_matches(name, given, n=1, cutoff=NEARLY_THE_SAME)), "")
+
+
 def undefined(inventory: Inventory, host: Host, name: str, needed_by: list[str]) -> Mistake:
     """Say what is missing, who needs it and where it comes from."""
     option = inventory.option(name)
-    prefix = name.partition("_")[0] + "_"
-    given = [each for each in host.given if each.startswith(prefix)]
-    close = difflib.get_close_matches(name, given, n=1, cutoff=ALIKE)
+    close = similar(name, host)
     if close:
-        remedy = f"correct {close[0]}, which the inventory has"
-    elif name.startswith("vault_"):
-        remedy = "run scripts/secrets for this inventory, which makes group_vars/all/vault.yml"
+        remedy = f"correct {close}, which the inventory has"
     elif option:
         remedy = f"set it to {wanted(option)}: {first_sentence(option)}"
     else:
