@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Sequence
@@ -70,12 +71,18 @@ def _file(objects: Sequence[bytes]) -> bytes:
 
 
 def render(checkout: Path, target: Path) -> int:
-    """Writes a PDF for each Markdown file at the top and in docs/; how many there are."""
+    """Writes a PDF for each Markdown file at the top and in docs/, with the titles beside them.
+
+    Returns how many there are.
+    """
+    known = []
     target.mkdir(parents=True, exist_ok=True)
     sources = [*sorted(checkout.glob("*.md")), *sorted((checkout / "docs").rglob("*.md"))]
     for source in sources:
         markdown = source.read_text(encoding="utf-8")
         name = "-".join(source.relative_to(checkout).with_suffix(".pdf").parts)
-        content = pdf(title_of(markdown, source.stem), pages_of(markdown))
-        (target / name).write_bytes(content)
+        title = title_of(markdown, source.stem)
+        (target / name).write_bytes(pdf(title, pages_of(markdown)))
+        known.append(json.dumps({"file": name, "title": title}) + "\n")
+    (target / "metadata.jsonl").write_text("".join(known), encoding="utf-8")
     return len(sources)

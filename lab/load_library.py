@@ -70,14 +70,14 @@ def is_catalogue(path: Path) -> bool:
 def words_to_find(part: Part) -> str:
     """Words that find something in a part: the title of its first record, or a file's name."""
     catalogue = part.path if part.path.is_file() else part.path / "metadata.jsonl"
-    pdfs = [file.stem for file in part.files if file.suffix == ".pdf"]
+    pdfs = [file.stem for file in part.files if file.suffix.lower() == ".pdf"]
     title = first_record(catalogue).get("title") or next(iter(pdfs), "")
     return " ".join(re.findall(r"\w+", str(title)))[:200]
 
 
 def parts_of(library: Path) -> Iterator[Part]:
     """What a library consists of: its catalogues, and each folder that holds PDFs."""
-    folders = sorted({file.parent for file in library.rglob("*.pdf")})
+    folders = sorted({file.parent for file in library.rglob("*") if file.suffix.lower() == ".pdf"})
     for path in sorted([*library.rglob("*.jsonl"), *library.rglob("*.jsonl.gz")]):
         if path.parent not in folders and is_catalogue(path):
             yield Part(path, kind_of(path.relative_to(library)))
@@ -107,7 +107,9 @@ def default_library(state: Path) -> Path:
     if beside.is_dir():
         return beside
     rendered = state / "documentation"
-    print(f"  {documentation_pdf.render(site.CHECKOUT, rendered)} pages of documentation as PDFs")
+    print(
+        f"  {documentation_pdf.render(site.CHECKOUT, rendered)} documents of this project as PDFs"
+    )
     return rendered
 
 
