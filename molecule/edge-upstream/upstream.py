@@ -41,7 +41,7 @@ class Node(BaseHTTPRequestHandler):
         else:
             self.echo()
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the server calls it so
 
     def do_POST(self) -> None:
         """Answer a POST."""
@@ -87,7 +87,9 @@ def main() -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATE, f"{CERTIFICATE}.key")
     server = ThreadingHTTPServer(("", PORT), Node)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
     server.serve_forever()
 
 
