@@ -2,7 +2,9 @@
 
 Each answer is stored together with the generation of the library that it came from, and counts
 only while that is still the generation; an ingest sets another one. So nothing is ever
-searched for and deleted, and an answer computed during an ingest cannot outlive it.
+searched for and deleted, and an answer computed during an ingest cannot outlive it. The
+generation has two halves: a mark in the cache, and the edition of the index, for when that mark
+is lost.
 """
 
 from __future__ import annotations
@@ -28,7 +30,6 @@ FAILURES = (RedisError, OSError, TimeoutError)
 
 # after a failure the cache is left alone this long, so that it costs one search a time-out
 REST_SECONDS = 5.0
-GENERATION_BYTES = 32
 
 
 class CacheUnavailableError(Exception):
@@ -87,12 +88,15 @@ def connect(settings: Settings) -> Redis | None:
 class SearchCache:
     """Looks answers up, computes what is missing once, and forgets all at a new generation."""
 
-    def __init__(self, redis: Redis | None, section: Cache) -> None:
+    def __init__(
+        self, redis: Redis | None, section: Cache, edition: Callable[[], Awaitable[str]]
+    ) -> None:
         self._redis = redis
+        self._edition = edition
         self._section = section
         self._rest_until = 0.0
         self._running: dict[str, asyncio.Future[bytes]] = {}
-        self._generation_key = f"{section.prefix}generation"
+        self._mark_key = f"{section.prefix}generation"
 
     @property
     def enabled(self) -> bool:
@@ -125,25 +129,30 @@ class SearchCache:
         return answer
 
     async def _look_up(self, key: str) -> tuple[bytes | None, bytes | None]:
+        """The generation now, and the answer if it is of that generation."""
         if self._redis is None or time.monotonic() < self._rest_until:
             return None, None
+        edition = await self._edition()
         try:
             async with asyncio.timeout(2 * self._section.timeout_seconds):
-                found = await self._redis.mget(self._generation_key, self._name(key))
-                generation, stored = cast("list[bytes | None]", found)
-                if generation is None:
-                    return await self._first_generation(), None
+                found = await self._redis.mget(self._mark_key, self._name(key))
+                mark, stored = cast("list[bytes | None]", found)
+                if mark is None:
+                    mark = await self._first_mark()
         except FAILURES as error:
             self._failed(error)
             return None, None
+        if mark is None:
+            return None, None
+        generation = mark + edition.encode()
         if stored is not None and stored.startswith(generation):
-            return generation, stored[GENERATION_BYTES:]
+            return generation, stored[len(generation) :]
         return generation, None
 
-    async def _first_generation(self) -> bytes | None:
+    async def _first_mark(self) -> bytes | None:
         assert self._redis is not None  # noqa: S101
-        await self._redis.set(self._generation_key, uuid.uuid4().hex, nx=True)
-        return cast("bytes | None", await self._redis.get(self._generation_key))
+        await self._redis.set(self._mark_key, uuid.uuid4().hex, nx=True)
+        return cast("bytes | None", await self._redis.get(self._mark_key))
 
     async def _store(self, key: str, generation: bytes, answer: bytes) -> None:
         assert self._redis is not None  # noqa: S101
@@ -168,7 +177,7 @@ class SearchCache:
             return
         try:
             async with asyncio.timeout(10 * self._section.timeout_seconds):
-                await self._redis.set(self._generation_key, uuid.uuid4().hex)
+                await self._redis.set(self._mark_key, uuid.uuid4().hex)
         except FAILURES as error:
             raise CacheUnavailableError(type(error).__name__) from error
 
@@ -177,7 +186,7 @@ class SearchCache:
         if self._redis is None:
             return "off"
         try:
-            await self._redis.get(self._generation_key)
+            await self._redis.get(self._mark_key)
         except FAILURES as error:
             raise CacheUnavailableError(type(error).__name__) from error
         return "answers"

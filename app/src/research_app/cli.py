@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Coroutine
@@ -14,6 +15,7 @@ import typer
 from research_app import __version__, logs, settings
 from research_app.cache import CacheUnavailableError
 from research_app.index.client import IndexUnavailableError, ensure_index
+from research_app.index.edition import LOOK_SECONDS, renew
 from research_app.ingest import Ingest, Report
 from research_app.services import Services, build
 from research_app.sources import UnknownSourceError, open_source
@@ -75,17 +77,17 @@ class ProgressLine:
 
 
 async def _forget_answers(parts: Services) -> None:
-    """Make every search see what was written, or say that some will see it later."""
+    """Make every search see what was written, or say that some will see it a little later."""
+    await renew(parts.client, parts.settings.opensearch.index)
     deadline = time.monotonic() + CACHE_SECONDS
     while True:
         try:
             return await parts.cache.new_generation()
         except CacheUnavailableError as error:
             if time.monotonic() > deadline:
-                seconds = parts.settings.cache.ttl_seconds
                 typer.echo(
-                    f"warning: the cache does not answer ({error}); answers it still holds"
-                    f" are shown for up to {seconds} s after it returns",
+                    f"warning: the cache does not answer ({error}); searches may need"
+                    f" {LOOK_SECONDS:.0f} s to see what is new",
                     err=True,
                 )
                 return None
@@ -95,12 +97,13 @@ async def _forget_answers(parts: Services) -> None:
 async def _ingest(parts: Services, paths: list[Path], kind: Kind) -> list[Report]:
     reports = []
     async with parts.connected():
+        sources = [(path, open_source(path, kind)) for path in paths]
         await ensure_index(parts.client, parts.settings.opensearch.index)
-        for path in paths:
+        for path, source in sources:
             progress = ProgressLine(path.name or str(path))
             run = Ingest(parts.client, parts.settings.opensearch.index, progress)
             try:
-                await run.run(open_source(path, kind))
+                await run.run(source)
             finally:
                 if run.report.wrote:
                     await _forget_answers(parts)
@@ -144,17 +147,14 @@ def ingest(
         list[Path], typer.Argument(help="JSON lines (.jsonl, .jsonl.gz), a PDF, a folder of PDFs.")
     ],
     kind: Annotated[
-        str, typer.Option(help="paper, video or podcast, where a record does not say.")
+        Kind, typer.Option(help="What the documents are, where they do not say it.")
     ] = "paper",
 ) -> None:
     """Bring documents into the library; what is there already stays as it is."""
-    if kind not in ("paper", "video", "podcast"):
-        raise typer.BadParameter("paper, video or podcast", param_hint="--kind")
-    reports = _run(_ingest(build(_settings()), paths, kind))  # type: ignore[arg-type]
-    if reports and all(
-        report.refused and not (report.seen - len(report.refused)) for report in reports
-    ):
-        raise typer.Exit(1)  # nothing could be taken at all
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does: in order
+    reports = _run(_ingest(build(_settings()), paths, kind))
+    if not any(report.taken for report in reports) and any(report.refused for report in reports):
+        raise typer.Exit(1)
 
 
 @app.command()

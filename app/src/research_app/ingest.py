@@ -42,9 +42,14 @@ class Report:
     refused: list[Refusal] = field(default_factory=list)
 
     @property
+    def taken(self) -> int:
+        """Documents that the library has now."""
+        return self.new + self.changed + self.unchanged
+
+    @property
     def seen(self) -> int:
         """Documents looked at so far."""
-        return self.new + self.changed + self.unchanged + len(self.refused)
+        return self.taken + len(self.refused)
 
     @property
     def wrote(self) -> bool:

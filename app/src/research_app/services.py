@@ -15,6 +15,7 @@ from research_app.cache import SearchCache
 from research_app.drain import Drain
 from research_app.health import HealthService
 from research_app.index import client as index_client
+from research_app.index.edition import Edition
 from research_app.search.service import SearchService
 from research_app.settings import Settings
 
@@ -69,7 +70,8 @@ class Services:
 def build(settings: Settings) -> Services:
     """Connect the parts; nothing is contacted yet."""
     client = index_client.connect(settings)
-    cache = SearchCache(cache_module.connect(settings), settings.cache)
+    edition = Edition(client, settings.opensearch.index)
+    cache = SearchCache(cache_module.connect(settings), settings.cache, edition.current)
     return Services(
         settings=settings,
         client=client,

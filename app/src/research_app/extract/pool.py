@@ -16,6 +16,7 @@ from research_app.sources.document import RefusedError
 
 SECONDS_PER_FILE = 120.0
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
+COMMAND = ("-m", "research_app.extract.worker")
 
 
 class ExtractionPool:
@@ -67,8 +68,7 @@ async def _start() -> asyncio.subprocess.Process:
     environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "research_app.extract.worker",
+        *COMMAND,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

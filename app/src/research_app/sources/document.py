@@ -159,7 +159,6 @@ def ready(document: Document, source: str) -> Candidate:
 def _in_words(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_context=False)[0]
     field = str(problem["loc"][0]) if problem["loc"] else "document"
-    missing = problem["type"] == "missing"
-    if missing or (problem["type"] == "string_too_short" and problem["input"] in ("", None)):
+    if problem["type"] in ("missing", "string_too_short", "too_short"):
         return f"no {field}"
     return f"{field}: {problem['msg'].removeprefix('Value error, ').lower()}"

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import pytest
+from opensearchpy.exceptions import ConnectionError as UnreachableError
+from opensearchpy.exceptions import RequestError, TransportError
+
+from research_app import ingest
+from research_app.index.client import IndexUnavailableError
+from research_app.ingest import Ingest, Report, Write, split
+from research_app.sources.document import Candidate, Refusal, RefusedError, Source, ready, validated
+
+
+class FakeIndex:
+    """The three calls that an ingest makes, over a dictionary."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, dict[str, Any]] = {}
+        self.failures: list[Exception] = []
+        self.busy: dict[str, int] = {}
+        self.refused: set[str] = set()
+        self.bulks = 0
+        self.refreshed = 0
+        self.indices = self
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+    async def mget(self, body: Any, **_: Any) -> dict[str, Any]:
+        self._fail()
+        return {
+            "docs": [
+                {"_id": identity, "found": True, "_source": self.documents[identity]}
+                if identity in self.documents
+                else {"_id": identity, "found": False}
+                for identity in body["ids"]
+            ]
+        }
+
+    async def bulk(self, body: bytes, **_: Any) -> dict[str, Any]:
+        self._fail()
+        self.bulks += 1
+        lines = body.splitlines()
+        return {
+            "items": [
+                {"index": self._put(orjson.loads(action)["index"]["_id"], orjson.loads(source))}
+                for action, source in zip(lines[::2], lines[1::2], strict=True)
+            ]
+        }
+
+    def _put(self, identity: str, source: dict[str, Any]) -> dict[str, Any]:
+        if self.busy.get(identity, 0) > 0:
+            self.busy[identity] -= 1
+            return {"status": 429, "error": {"reason": "queue is full"}}
+        if identity in self.refused:
+            return {"status": 400, "error": {"type": "x", "caused_by": {"reason": "no such field"}}}
+        self.documents[identity] = source
+        return {"status": 201}
+
+    async def refresh(self, **_: Any) -> None:
+        self.refreshed += 1
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> FakeIndex:
+    monkeypatch.setattr(ingest, "PAUSES", (0.001,) * 3)
+    return FakeIndex()
+
+
+def paper(identity: str, **changes: Any) -> Candidate:
+    document = validated({"id": identity, "kind": "paper", "title": "T", **changes})
+    return ready(document, f"p.jsonl:{identity}")
+
+
+def run(index: FakeIndex, *items: Candidate | Refusal, batch: int = 2) -> Report:
+    source = Source(iter(items), batch)
+    return asyncio.run(Ingest(index, "library").run(source))  # type: ignore[arg-type]
+
+
+def reasons(report: Report) -> list[str]:
+    return [refusal.reason for refusal in report.refused]
+
+
+def test_new_then_unchanged_then_changed(index: FakeIndex) -> None:
+    papers = [paper(str(number)) for number in range(5)]
+    assert str(run(index, *papers)) == "5 new, 0 unchanged, 0 refused"
+    assert index.refreshed == 1
+    bulks = index.bulks
+    assert str(run(index, *papers)) == "0 new, 5 unchanged, 0 refused"
+    assert (index.bulks, index.refreshed) == (bulks, 1)  # nothing was written
+    report = run(index, *papers[:4], paper("4", title="Another"))
+    assert str(report) == "0 new, 1 changed, 4 unchanged, 0 refused"
+    assert index.documents["4"]["title"] == "Another"
+
+
+def test_what_is_written(index: FakeIndex) -> None:
+    run(index, paper("1", year=2020))
+    stored = index.documents["1"]
+    assert stored.pop("ingested_at")
+    assert len(stored.pop("content_hash")) == 64
+    assert stored == {"kind": "paper", "title": "T", "year": 2020, "source": "p.jsonl:1"}
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(index: FakeIndex) -> None:
+    papers = [paper(str(number)) for number in range(6)]
+    run(index, *papers[:3])
+    assert str(run(index, *papers)) == "3 new, 3 unchanged, 0 refused"
+
+
+def test_two_documents_with_one_id(index: FakeIndex) -> None:
+    report = run(index, paper("1"), paper("1"), paper("1", title="Another"))
+    assert (report.new, report.unchanged) == (1, 1)
+    assert reasons(report) == ["another document in this run has the id 1"]
+
+
+def test_an_id_of_another_kind_is_not_overwritten(index: FakeIndex) -> None:
+    run(index, paper("1"))
+    report = run(index, paper("1", kind="video"))
+    assert reasons(report) == ["the id 1 belongs to a paper"]
+    assert index.documents["1"]["kind"] == "paper"
+
+
+def test_refusals_stop_nothing(index: FakeIndex) -> None:
+    async def load(_: Any) -> dict[str, Any]:
+        raise RefusedError("encrypted")
+
+    index.refused.add("2")
+    bad = Candidate("9", "paper", "a.pdf", "hash", load)
+    report = run(index, Refusal("b.pdf", "empty"), bad, paper("1"), paper("2"), paper("3"))
+    assert report.new == 2
+    assert sorted(reasons(report)) == ["empty", "encrypted", "the index refuses it: no such field"]
+
+
+def test_what_the_cluster_is_too_busy_for_is_sent_again(index: FakeIndex) -> None:
+    index.busy = {"1": 2, "3": 1}
+    papers = [paper(str(number)) for number in range(5)]
+    assert run(index, *papers, batch=5).new == 5
+    assert index.bulks == 3
+
+
+def test_a_node_that_goes_away_is_waited_for(index: FakeIndex) -> None:
+    index.failures = [
+        UnreachableError("N/A", "", Exception()),
+        TransportError(503, "no master", {}),
+        TransportError(429, "breaker", {}),
+    ]
+    assert run(index, paper("1")).new == 1
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        [UnreachableError("N/A", "", Exception())] * 40,
+        [RequestError(403, "security_exception", {})] * 40,
+    ],
+)
+def test_a_cluster_that_stays_away_ends_the_run(
+    index: FakeIndex, failures: list[Exception]
+) -> None:
+    index.failures = failures
+    with pytest.raises(ExceptionGroup) as caught:
+        run(index, paper("1"))
+    assert caught.value.subgroup(IndexUnavailableError)
+
+
+def test_a_cluster_that_stays_busy_ends_the_run(index: FakeIndex) -> None:
+    index.busy = {"1": 99}
+    with pytest.raises(ExceptionGroup) as caught:
+        run(index, paper("1"))
+    assert caught.value.subgroup(IndexUnavailableError)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parts"),
+    [
+        ([], []),
+        ([5], [[5]]),
+        ([50], [[50]]),
+        ([4, 4, 4], [[4, 4], [4]]),
+        ([1, 50, 1], [[1], [50], [1]]),
+    ],
+)
+def test_parts_stay_below_a_size(sizes: list[int], parts: list[list[int]]) -> None:
+    writes = [Write(paper("1"), "new", b"x" * size) for size in sizes]
+
+    def lengths(groups: Iterable[list[Write]]) -> list[list[int]]:
+        return [[len(write.body) for write in group] for group in groups]
+
+    assert lengths(split(writes, 10)) == parts

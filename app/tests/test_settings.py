@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from research_app import settings
+from research_app.settings import Credentials, SettingsError
+
+EXAMPLE = Path(__file__).parents[1] / "settings.example.toml"
+GOOD: dict[str, Any] = {
+    "server": {"tls": False},
+    "opensearch": {"urls": ["https://os1:9200"]},
+}
+
+MISTAKES = [
+    ({"opensearch": {}}, "opensearch.urls: required"),
+    ({"opensearch": {"urls": []}}, "opensearch.urls"),
+    ({"opensearch": {"urls": ["os1:9200"]}}, "write it as https://HOST:PORT"),
+    ({"opensearch": {"urls": ["http://os1:9200"]}}, "plain http"),
+    ({"opensearch": {"urls": ["https://me:secret@os1:9200"]}}, "no user or password"),
+    ({"opensearch": {"urls": ["https://os1"], "user": "app"}}, "opensearch_password"),
+    ({"opensearch": {"urls": ["https://os1"], "index": "../x"}}, "opensearch.index"),
+    ({"opensearch": {"urls": ["https://os1"], "pool_maxsize": 0}}, "opensearch.pool_maxsize"),
+    ({"opensearch": {"urls": ["https://os1"], "pool_size": 9}}, "pool_size: unknown key"),
+    ({"serber": {}}, "serber: unknown key"),
+    ({"server": {"tls": False, "host": "0.0.0.0"}}, "loopback host only"),
+    ({"server": {"tls": True}}, "tls_certificate"),
+    ({"server": {"tls": False, "port": 70000}}, "server.port"),
+    ({"server": {"tls": False, "drain_seconds": -1}}, "server.drain_seconds"),
+    ({"cache": {}}, "either sentinels or url"),
+    ({"cache": {"sentinels": ["a:1"], "url": "redis://b"}}, "either sentinels or url"),
+    ({"cache": {"sentinels": ["cache1"]}}, "HOST:PORT"),
+    ({"cache": {"sentinels": ["cache1:99999"]}}, "HOST:PORT"),
+    ({"cache": {"url": "redis://b", "user": "app"}}, "cache_password"),
+    ({"logging": {"level": "LOUD"}}, "logging.level"),
+    ({"credentials": {"signing_key": "x"}}, "secrets are files"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), MISTAKES)
+def test_a_mistake_is_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.parse(GOOD | change, Credentials(), Path("settings.toml"))
+    assert message in str(caught.value)
+    assert "secret" not in str(caught.value) or "secrets are files" in str(caught.value)
+
+
+def test_the_example_is_complete_and_true() -> None:
+    """Every key is in the example, with its default where the comment claims one."""
+    example = tomllib.loads(EXAMPLE.read_text())
+    parsed = settings.parse(
+        example,
+        Credentials(tls_certificate=Path("c"), tls_key=Path("k")),
+        EXAMPLE,
+    )
+    for section, values in example.items():
+        model = type(getattr(parsed, section))
+        names = {field.alias or name for name, field in model.model_fields.items()}
+        assert set(values) == names, section
+    minimal = settings.parse(GOOD, Credentials(), EXAMPLE)
+    for section in ("site", "search", "health", "logging"):
+        assert getattr(parsed, section) == getattr(minimal, section)
+
+
+def test_secrets_come_from_files_and_stay_out_of_sight(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text(
+        '[server]\ntls = false\n[opensearch]\nurls = ["https://os1:9200"]\nuser = "app"\n'
+    )
+    (tmp_path / "opensearch_password").write_text("hunter2\n")
+    (tmp_path / "tls_key").write_text("KEY")
+    loaded = settings.load(tmp_path / "settings.toml", tmp_path)
+    password = loaded.credentials.opensearch_password
+    assert password is not None
+    assert password.get_secret_value() == "hunter2"
+    assert loaded.credentials.tls_key == tmp_path / "tls_key"
+    assert "hunter2" not in repr(loaded)
+    assert "hunter2" not in loaded.model_dump_json()
+
+
+def test_where_settings_are_read_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[server]\ntls = false\n[opensearch]\nurls = ["https://os1:9200"]\n')
+    monkeypatch.setenv("RESEARCH_APP_SETTINGS", str(path))
+    assert settings.load().opensearch.urls == ("https://os1:9200",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"[server", "not TOML"), (b"\xff", "cannot be read"), (None, "cannot")],
+)
+def test_a_file_that_cannot_be_used(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "settings.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=message):
+        settings.load(path)
+
+
+def test_an_empty_credential_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "cache_password").write_text("\n")
+    with pytest.raises(SettingsError, match="empty"):
+        settings.read_credentials(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("app1", False)],
+)
+def test_loopback(host: str, loopback: bool) -> None:
+    assert settings.is_loopback(host) is loopback

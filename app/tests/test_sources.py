@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from research_app.sources import UnknownSourceError, jsonlines, open_source
+from research_app.sources.document import Candidate, Refusal, clean
+
+PAPER = {"id": "a1", "title": "A title", "abstract": "About.", "year": 2020, "authors": ["A. B."]}
+
+
+def line(**changes: Any) -> bytes:
+    return json.dumps(PAPER | changes).encode()
+
+
+def outcomes(items: Iterable[Candidate | Refusal]) -> list[str]:
+    """Ids of what was taken, reasons of what was not."""
+    return [item.reason if isinstance(item, Refusal) else item.id for item in items]
+
+
+def fields(candidate: Candidate | Refusal) -> dict[str, Any]:
+    assert isinstance(candidate, Candidate)
+
+    async def no_files(_: Path) -> dict[str, Any]:
+        raise AssertionError
+
+    async def load() -> dict[str, Any]:
+        return await candidate.load(no_files)
+
+    return asyncio.run(load())
+
+
+def written(path: Path, lines: list[bytes]) -> Path:
+    content = b"\n".join(lines)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+BAD_LINES = [
+    (b"{", "not JSON"),
+    (b"\xff\xfe", "not JSON"),
+    (b"[1]", "not a JSON object"),
+    (b"null", "not a JSON object"),
+    (b'{"title": "x"}', "no id"),
+    (line(id=""), "no id"),
+    (line(id="a b"), "id: "),
+    (line(id="x" * 300), "id: "),
+    (line(title=""), "no title"),
+    (line(title="  \u0000 "), "no title"),
+    (line(title=None), "no title"),
+    (line(title=["x"]), "title: "),
+    (line(year="soon"), "year: "),
+    (line(year=12), "year: "),
+    (line(url="javascript:alert(1)"), "url: is not an http or https address"),
+    (line(pdf_url="file:///etc/passwd"), "pdf_url: is not an http"),
+    (line(kind="book"), "kind: "),
+    (line(authors=[1]), "authors: "),
+    (line(abstract="x" * 200_000), "abstract: "),
+    (b"[" * 100_000, "not JSON"),
+]
+
+
+@pytest.mark.parametrize(("bad", "reason"), BAD_LINES)
+def test_a_bad_line_is_refused_and_the_rest_taken(tmp_path: Path, bad: bytes, reason: str) -> None:
+    path = written(tmp_path / "p.jsonl", [line(), bad, b"", line(id="a2")])
+    found = list(jsonlines.read(path, "paper"))
+    first, refused, last = outcomes(found)
+    assert (first, last) == ("a1", "a2")
+    assert refused.startswith(reason)
+    assert isinstance(found[1], Refusal)
+    assert found[1].source == "p.jsonl:2"
+
+
+def test_a_line_without_end_is_not_read_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonlines, "MAX_LINE_BYTES", 200)
+    path = written(tmp_path / "p.jsonl", [line(title="x" * 1000), line(id="a2")])
+    assert outcomes(jsonlines.read(path, "paper")) == ["the line is over 8 MiB", "a2"]
+
+
+def test_a_damaged_archive_gives_what_it_can(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "p.jsonl.gz", [line(id=f"a{n}", abstract=str(n) * 500) for n in range(99)]
+    )
+    path.write_bytes(path.read_bytes()[:-30])
+    found = outcomes(jsonlines.read(path, "paper"))
+    assert found[0] == "a0"
+    assert found[-1] == "the archive is damaged from here on"
+
+
+def test_an_archive_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl.gz"
+    path.write_bytes(b"hello")
+    assert outcomes(jsonlines.read(path, "paper")) == ["the archive is damaged from here on"]
+
+
+def test_an_empty_file_has_nothing(tmp_path: Path) -> None:
+    assert outcomes(jsonlines.read(written(tmp_path / "p.jsonl", []), "paper")) == []
+
+
+def test_what_is_stored(tmp_path: Path) -> None:
+    record = line(
+        title=" A\u0007 title\n over  lines ",
+        authors=["A. B.", " ", "C"],
+        venue=None,
+        unknown=1,
+        url="https://example.org/a",
+    )
+    (candidate,) = jsonlines.read(written(tmp_path / "p.jsonl", [record]), "video")
+    assert fields(candidate) == {
+        "kind": "video",
+        "title": "A title over lines",
+        "abstract": "About.",
+        "authors": ("A. B.", "C"),
+        "year": 2020,
+        "url": "https://example.org/a",
+    }
+
+
+def test_names_of_other_collections(tmp_path: Path) -> None:
+    records = [
+        b'{"_id": "7", "title": "T", "text": "the text"}',
+        b'{"id": 8, "title": "T", "authors": "A; B", "description": "d", "year": "1999"}',
+    ]
+    first, second = jsonlines.read(written(tmp_path / "p.jsonl", records), "paper")
+    assert fields(first)["text"] == ("the text",)
+    assert fields(second)["authors"] == ("A", "B")
+    assert fields(second)["abstract"] == "d"
+    assert fields(second)["year"] == 1999
+
+
+def test_the_hash_is_of_the_content_alone(tmp_path: Path) -> None:
+    def digest(record: bytes, name: str = "p.jsonl") -> str:
+        (found,) = jsonlines.read(written(tmp_path / name, [record]), "paper")
+        assert isinstance(found, Candidate)
+        return found.content_hash
+
+    assert digest(line()) == digest(line(extra=1), "q.jsonl")
+    assert digest(line()) != digest(line(year=2021))
+
+
+def test_marks_cannot_be_smuggled_in() -> None:
+    assert clean("a\ue000b\ue001c\ud800d") == "a b cd"
+
+
+def test_what_no_source_reads(tmp_path: Path) -> None:
+    (tmp_path / "x.docx").write_text("")
+    for path, message in (
+        (tmp_path / "none.jsonl", "no such file"),
+        (tmp_path / "x.docx", "give a .jsonl"),
+        (tmp_path, "no PDF in this directory"),
+    ):
+        with pytest.raises(UnknownSourceError, match=message):
+            open_source(path, "paper")
