@@ -49,7 +49,7 @@ def run_playbook(*arguments: str, **variables: Any) -> subprocess.CompletedProce
         *arguments,
         str(SCENARIO / "converge.yml"),
     ]
-    environment = {**os.environ, "ANSIBLE_CALLBACKS_ENABLED": "", "ANSIBLE_NOCOLOR": "1"}
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
@@ -70,3 +70,20 @@ def ssh_key(changed: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     changed.check_output("mkdir -p -m 0700 /root/.ssh")
     changed.check_output("echo %s > /root/.ssh/authorized_keys", public.strip())
     return key
+
+
+@pytest.fixture
+def login(ssh_key: Path) -> list[str]:
+    """Return the ssh command that logs in to the changed host."""
+    return ["ssh", *SSH_OPTIONS.split(), "-i", str(ssh_key), f"root@{CHANGED_ADDRESS}"]
+
+
+@pytest.fixture
+def by_ssh(ssh_key: Path) -> dict[str, Any]:
+    """Return the variables with which Ansible reaches the changed host by ssh."""
+    return {
+        "ansible_connection": "ssh",
+        "ansible_host": CHANGED_ADDRESS,
+        "ansible_ssh_private_key_file": str(ssh_key),
+        "ansible_ssh_common_args": f"{SSH_OPTIONS} -o ControlPath=none",
+    }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import CHANGED_ADDRESS, SSH_OPTIONS, Playbook
+
+Playbook = Callable[..., subprocess.CompletedProcess[str]]
 
 SSH = {"name": "ssh", "port": 22, "from": ["10.78.0.1"]}
 
@@ -141,11 +142,9 @@ def test_what_would_lock_out_is_refused_before_anything_changes(
     assert (added(changed), kernel(changed)) == before
 
 
-def test_a_refusing_rule_of_others_before_ours_is_noticed(
-    changed: Any, playbook: Playbook
-) -> None:
+def test_a_refusing_rule_of_others_before_ours_is_noticed(changed: Any, playbook: Playbook) -> None:
     """The first rule counts, so ours would never be asked."""
-    changed.check_output("ufw --force disable; ufw insert 1 deny from 10.78.0.0/24 to any port 22")
+    changed.check_output("ufw --force disable; ufw prepend deny from 10.78.0.0/24 to any port 22")
     result = playbook()
     assert result.returncode != 0
     assert "rule 'deny any 22 0.0.0.0/0 any 10.78.0.0/24 in' refuses it" in " ".join(
@@ -154,43 +153,32 @@ def test_a_refusing_rule_of_others_before_ours_is_noticed(
     assert "Status: inactive" in changed.check_output("ufw status")
 
 
-def over_ssh(key: Path) -> dict[str, Any]:
-    """Return the variables with which Ansible reaches the host by ssh."""
-    return {
-        "ansible_connection": "ssh",
-        "ansible_host": CHANGED_ADDRESS,
-        "ansible_ssh_private_key_file": str(key),
-        "ansible_ssh_common_args": SSH_OPTIONS + " -o ControlPath=none",
-    }
-
-
 def test_the_address_that_this_run_comes_from_must_be_let_in(
-    changed: Any, playbook: Playbook, ssh_key: Path
+    changed: Any, playbook: Playbook, by_ssh: dict[str, Any]
 ) -> None:
     """Even where the administrators' networks are right and do not name it (a jump host)."""
     rule = {"name": "ssh", "port": 22, "from": ["192.0.2.0/24"]}
     variables = {"firewall_rules": [rule], "firewall_admin_networks": ["192.0.2.0/24"]}
-    result = playbook(**variables, **over_ssh(ssh_key))
+    result = playbook(**variables, **by_ssh)
     assert result.returncode != 0
     assert "10.78.0.1, from where this run is connected, could open no new ssh" in " ".join(
         result.stdout.split()
     )
-    assert changes(playbook(**over_ssh(ssh_key))) == 0
+    assert changes(playbook(**by_ssh)) == 0
 
 
 def test_an_ssh_session_outlives_the_switch(
-    changed: Any, playbook: Playbook, ssh_key: Path
+    changed: Any, playbook: Playbook, by_ssh: dict[str, Any], login: list[str]
 ) -> None:
     """One opened before the firewall was switched on goes on, and a new one can be opened."""
     changed.check_output("ufw --force disable")
-    login = ["ssh", *SSH_OPTIONS.split(), "-i", str(ssh_key), f"root@{CHANGED_ADDRESS}"]
     echo = "echo ready; while read line; do echo got $line; done"
     with subprocess.Popen(
         [*login, echo], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as session:
         assert session.stdin and session.stdout
         assert session.stdout.readline() == "ready\n"
-        assert changes(playbook(**over_ssh(ssh_key))) == 1
+        assert changes(playbook(**by_ssh)) == 1
         assert "Status: active" in changed.check_output("ufw status")
         session.stdin.write("still here\n")
         session.stdin.flush()

@@ -18,11 +18,14 @@ OPEN = {
     ("cache", "app", 7901),
     ("app", "cache", 6379),
 }
-LISTENER = (
-    "import asyncio; "
-    f"f = lambda: asyncio.gather(*(asyncio.start_server(lambda r, w: w.close(), port=p) for p in {PORTS})); "
-    "l = asyncio.new_event_loop(); l.run_until_complete(f()); l.run_forever()"
-)
+LISTENER = """
+import asyncio
+async def main():
+    for port in %r:
+        await asyncio.start_server(lambda reader, writer: writer.close(), port=port)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
 PROBE = """
 import asyncio
 async def probe(host, port):
@@ -45,16 +48,14 @@ asyncio.run(all_of(%r))
 def listening(hosts: dict[str, Any]) -> Iterator[None]:
     """Listen on all ports of all hosts."""
     for host in hosts.values():
-        host.check_output("systemd-run --unit=listener python3 -c %s", LISTENER)
-        host.check_output("timeout 5 sh -c 'until grep -q :1EDC /proc/net/tcp; do sleep 0.1; done'")
+        host.check_output("systemd-run --collect --unit=listener python3 -c %s", LISTENER % (PORTS,))
+        host.check_output("timeout 5 sh -c 'until grep -q :1EDF /proc/net/tcp; do sleep 0.1; done'")
     yield
     for host in hosts.values():
         host.check_output("systemctl stop listener")
 
 
-def test_exactly_the_wanted_connections_get_through(
-    hosts: dict[str, Any], listening: None
-) -> None:
+def test_exactly_the_wanted_connections_get_through(hosts: dict[str, Any], listening: None) -> None:
     """Every host tries every port of every other one."""
     found = {}
     for source, host in hosts.items():
