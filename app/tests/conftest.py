@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from fastapi.testclient import TestClient
 
+from research_app.factory import create_app
+from research_app.search.query import SearchQuery
+from research_app.search.results import shown
+from research_app.services import build
 from research_app.settings import Credentials, Settings, parse
 
 URLS = {
@@ -52,3 +59,117 @@ def redis_url() -> str:
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RESEARCH_APP_SETTINGS", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"):
         monkeypatch.delenv(name, raising=False)
+
+
+class FakeSearch:
+    """Answers without an OpenSearch; `failure` is raised instead, where it is set."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.results_of: dict[str, Any] = results()
+        self.items: dict[str, dict[str, Any]] = {}
+        self.asked: list[SearchQuery] = []
+
+    def _fail(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    async def results(self, query: SearchQuery) -> dict[str, Any]:
+        self._fail()
+        self.asked.append(query)
+        return self.results_of | {"page": query.page, "size": query.size}
+
+    async def search(self, query: SearchQuery) -> bytes:
+        return orjson.dumps(await self.results(query))
+
+    async def item(self, identity: str) -> dict[str, Any] | None:
+        self._fail()
+        found = self.items.get(identity)
+        return shown({"_id": identity, "_source": found}) if found else None
+
+    async def overview(self) -> dict[str, Any]:
+        self._fail()
+        return {
+            "total": 1234,
+            "kind": [{"value": "paper", "count": 1234}],
+            "year": [{"value": 2019, "count": 1000}, {"value": 2021, "count": 234}],
+        }
+
+
+def results(*found: dict[str, Any], total: int | None = None) -> dict[str, Any]:
+    """Results in the API's form."""
+    hits = [{"_id": str(n), "_source": fields} for n, fields in enumerate(found, 1)]
+    return {
+        "total": len(found) if total is None else total,
+        "page": 1,
+        "size": 20,
+        "took_ms": 1,
+        "partial": False,
+        "results": [{**shown(hit), "highlights": {}, "score": 1.0} for hit in hits],
+        "facets": {
+            "kind": [{"value": "paper", "count": 3}],
+            "year": [{"value": 2020, "count": 3}],
+            "venue": [{"value": 'A "Venue" & Co', "count": 3}],
+            "author": [],
+        },
+    }
+
+
+class FakeHealth:
+    """Says what it is told to say."""
+
+    def __init__(self) -> None:
+        self.bad: set[str] = set()
+
+    async def check(self, name: str) -> dict[str, Any]:
+        return {"ok": name not in self.bad, "seconds": 0.001, "detail": ""}
+
+    async def all(self) -> dict[str, Any]:
+        return {name: await self.check(name) for name in ("opensearch", "cache", "disk", "memory")}
+
+    async def ready(self) -> dict[str, Any]:
+        return await self.check("opensearch")
+
+
+class Site:
+    """The application with all services faked, and a client for it."""
+
+    def __init__(self) -> None:
+        parts = build(make_settings(site={"contact": "desk@example.org"}))
+        self._search, self._health = FakeSearch(), FakeHealth()
+        self.drain = parts.drain
+        self.services = dataclasses.replace(
+            parts,
+            search=self._search,  # type: ignore[arg-type]
+            health=self._health,  # type: ignore[arg-type]
+        )
+        self.app = create_app(self.services.settings, self.services)
+        self.client = TestClient(self.app, raise_server_exceptions=False)
+
+    @property
+    def search(self) -> FakeSearch:
+        return self._search
+
+    @property
+    def health(self) -> FakeHealth:
+        return self._health
+
+    def reset(self) -> None:
+        """As it was when it was made; making it takes seconds."""
+        self._search.__init__()  # type: ignore[misc]
+        self._health.__init__()  # type: ignore[misc]
+        self.drain.draining = False
+
+    def get(self, address: str, **options: Any) -> Any:
+        return self.client.get(address, **options)
+
+
+@pytest.fixture(scope="session")
+def _one_site() -> Site:
+    return Site()
+
+
+@pytest.fixture
+def site(_one_site: Site) -> Site:
+    _one_site.reset()
+    return _one_site

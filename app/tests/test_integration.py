@@ -1,0 +1,300 @@
+"""Against a real OpenSearch and a real Redis or Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import make_settings
+from pdfs import encrypted, pdf
+
+from research_app.index.client import IndexUnavailableError, ensure_index
+from research_app.index.edition import UNKNOWN, Edition, renew
+from research_app.ingest import Ingest, Report
+from research_app.search.query import SearchQuery
+from research_app.services import Services, build
+from research_app.sources import open_source
+
+pytestmark = pytest.mark.integration
+
+PAPERS: list[dict[str, Any]] = [
+    {
+        "id": "zebra-1",
+        "title": "Counting Zebras from the Air",
+        "abstract": "We count zebras in aerial photographs with convolutional networks.",
+        "authors": ["Ana Müller", "Bo Li"],
+        "year": 2019,
+        "venue": "Journal of Wildlife",
+    },
+    {
+        "id": "zebra-2",
+        "title": "Stripes",
+        "abstract": "The aerial survey found that each zebra's stripes are unique & < 5 % alike.",
+        "authors": ["Bo Li"],
+        "year": 2021,
+        "venue": "Proceedings of Patterns",
+    },
+    {"id": "rust/1", "title": "Memory safety without garbage collection", "year": 2021},
+    {"id": "talk", "kind": "video", "title": "A talk on zebras", "abstract": "One hour."},
+]
+
+
+@pytest.fixture
+def library(opensearch_url: str, redis_url: str) -> Iterator[Services]:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    settings = make_settings(
+        opensearch={"urls": [opensearch_url], "index": name},
+        cache={"enabled": True, "url": redis_url, "prefix": f"{name}:"},
+    )
+    parts = build(settings)
+    yield parts
+
+    async def remove() -> None:
+        client = build(settings).client
+        await client.indices.delete(index=name, ignore_unavailable=True)
+        await client.close()
+
+    asyncio.run(remove())
+
+
+@asynccontextmanager
+async def opened(parts: Services) -> AsyncIterator[Services]:
+    async with parts.connected():
+        await ensure_index(parts.client, parts.settings.opensearch.index)
+        yield parts
+
+
+async def take(parts: Services, path: Path) -> Report:
+    index = parts.settings.opensearch.index
+    report = await Ingest(parts.client, index).run(open_source(path, "paper"))
+    if report.wrote:
+        await renew(parts.client, index)
+        await parts.cache.new_generation()
+    return report
+
+
+def play(parts: Services, scenario: Callable[[Services], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with opened(parts):
+            await scenario(parts)
+
+    asyncio.run(run())
+
+
+def papers(folder: Path, *records: dict[str, Any]) -> Path:
+    path = folder / "papers.jsonl"
+    path.write_text("\n".join(json.dumps(record) for record in records or PAPERS))
+    return path
+
+
+async def ids(parts: Services, q: str, **fields: Any) -> list[str]:
+    found = await parts.search.results(SearchQuery(q=q, **fields))
+    return [result["id"] for result in found["results"]]
+
+
+def test_the_index_is_created_once(library: Services) -> None:
+    async def scenario(parts: Services) -> None:
+        name = parts.settings.opensearch.index
+        assert not await ensure_index(parts.client, name)
+        await parts.client.indices.delete(index=name)
+        made = await asyncio.gather(*(ensure_index(parts.client, name) for _ in range(5)))
+        assert sum(made) == 1
+
+    play(library, scenario)
+
+
+def test_searches(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        assert (await take(parts, papers(tmp_path))).new == 4
+        assert (await ids(parts, "zebra"))[0] in {"zebra-1", "talk"}
+        assert set(await ids(parts, "zebras")) == {"zebra-1", "zebra-2", "talk"}
+        assert await ids(parts, "counts zebra photograph") == ["zebra-1"]
+        assert await ids(parts, "muller zebra") == ["zebra-1"]  # author and topic, no umlaut
+        assert await ids(parts, "garbage collection") == ["rust/1"]
+        assert await ids(parts, "zebra", kind=("video",)) == ["talk"]
+        assert await ids(parts, "zebra", year=2021) == ["zebra-2"]
+        assert await ids(parts, "zebra", year_to=2020) == ["zebra-1"]
+        assert await ids(parts, "zebra", author=("Bo Li",), sort="newest") == ["zebra-2", "zebra-1"]
+        assert await ids(parts, "zebra", author=("Bo Li",), sort="oldest") == ["zebra-1", "zebra-2"]
+        assert await ids(parts, "zebra", page=2, size=2, sort="newest") == ["talk"]
+        assert await ids(parts, "the of and") == []
+        assert await ids(parts, "giraffe") == []
+
+    play(library, scenario)
+
+
+def test_facets_and_highlights(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        found = await parts.search.results(SearchQuery(q="zebra stripes", kind=("paper",)))
+        assert found["facets"]["kind"] == [{"value": "paper", "count": 1}]
+        (result,) = found["results"]
+        assert result["highlights"]["title"] == ["<mark>Stripes</mark>"]
+        (passage,) = result["highlights"]["abstract"]
+        assert "<mark>zebra&#39;s stripes</mark>" in passage
+        assert "unique &amp; &lt; 5 %" in passage
+        found = await parts.search.results(SearchQuery(q="zebra", kind=("video",)))
+        assert found["facets"]["kind"] == [
+            {"value": "paper", "count": 2},
+            {"value": "video", "count": 1},
+        ]
+        assert found["facets"]["year"] == []
+
+    play(library, scenario)
+
+
+QUERIES = [
+    "p < 0.05; x--y",
+    'a "b c',
+    "title:(x OR",
+    "* AND ?",
+    "\\\\\\",
+    "{{7*7}}",
+    "../../etc/passwd",
+    "a" * 500,
+    "zebra " * 80,
+    "🦓🦓🦓",
+    "\u202ezebra",
+    "NOT zebra -stripes +rust",
+    "zebra~2 zeb*",
+    "[2019 TO 2021]",
+]
+
+
+def test_queries_are_data(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        for words in QUERIES:
+            await parts.search.results(SearchQuery(q=words))
+        assert await ids(parts, "zebra*") == await ids(parts, "zebra")
+        assert "zebra-1" in await ids(parts, "NOT zebra")
+
+    play(library, scenario)
+
+
+def test_items(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        found = await parts.search.item("rust/1")
+        assert found is not None
+        assert found["title"] == "Memory safety without garbage collection"
+        assert found["authors"] == []
+        assert "content_hash" not in found
+        for nobody in ("none", "../_search", "a?b", "_doc"):
+            assert await parts.search.item(nobody) is None
+        overview = await parts.search.overview()
+        assert overview["total"] == 4
+
+    play(library, scenario)
+
+
+def test_ingest_again_and_after_a_change(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        assert str(await take(parts, papers(tmp_path))) == "0 new, 4 unchanged, 0 refused"
+        changed = [PAPERS[0] | {"title": "Counting Giraffes"}, *PAPERS[1:]]
+        report = await take(parts, papers(tmp_path, *changed))
+        assert (report.new, report.changed, report.unchanged) == (0, 1, 3)
+        assert await ids(parts, "giraffe") == ["zebra-1"]
+
+    play(library, scenario)
+
+
+def test_what_is_new_is_found_at_once(library: Services, tmp_path: Path) -> None:
+    """Also by a second node, whose answers come from the cache."""
+
+    async def scenario(parts: Services) -> None:
+        other = build(parts.settings)
+        async with other.connected():
+            await take(parts, papers(tmp_path, *PAPERS[:1]))
+            for node in (parts, other):
+                assert await ids(node, "zebra") == ["zebra-1"]
+            await take(parts, papers(tmp_path, *PAPERS[:2]))
+            for node in (other, parts):
+                assert set(await ids(node, "zebra")) == {"zebra-1", "zebra-2"}
+
+    play(library, scenario)
+
+
+def test_answers_come_from_the_cache(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        first = await ids(parts, "zebra")
+        await parts.client.indices.delete(index=parts.settings.opensearch.index)
+        assert await ids(parts, "zebra") == first
+        with pytest.raises(IndexUnavailableError):
+            await ids(parts, "stripes")
+
+    play(library, scenario)
+
+
+def test_editions(library: Services) -> None:
+    async def scenario(parts: Services) -> None:
+        name = parts.settings.opensearch.index
+        assert await Edition(parts.client, name).current() == UNKNOWN
+        await renew(parts.client, name)
+        first = await Edition(parts.client, name).current()
+        await renew(parts.client, name)
+        assert len({UNKNOWN, first, await Edition(parts.client, name).current()}) == 3
+        mapping = await parts.client.indices.get_mapping(index=name)
+        assert mapping[name]["mappings"]["dynamic"] == "strict"
+
+    play(library, scenario)
+
+
+def test_checks(library: Services) -> None:
+    async def scenario(parts: Services) -> None:
+        checks = await parts.health.all()
+        assert all(check["ok"] for check in checks.values()), checks
+        await parts.client.indices.delete(index=parts.settings.opensearch.index)
+        assert not (await parts.health.ready())["ok"]
+
+    play(library, scenario)
+
+
+def test_the_command_line_takes_a_folder_of_pdfs(library: Services, tmp_path: Path) -> None:
+    folder = tmp_path / "pdfs"
+    folder.mkdir()
+    long = "\n".join(f"line {number} about nothing" for number in range(60))
+    (folder / "good.pdf").write_bytes(pdf(*([long] * 200), "Here a quokka appears"))
+    (folder / "locked.pdf").write_bytes(encrypted(pdf("words")))
+    (folder / "empty.pdf").write_bytes(b"")
+    section = library.settings
+    (tmp_path / "settings.toml").write_text(
+        f'[server]\ntls = false\n[opensearch]\nurls = ["{section.opensearch.urls[0]}"]\n'
+        f'index = "{section.opensearch.index}"\n'
+        f'[cache]\nurl = "{section.cache.url}"\ntls = false\nprefix = "{section.cache.prefix}"\n'
+    )
+
+    def ingest() -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "research_app", "ingest", str(folder)],
+            env={**os.environ, "RESEARCH_APP_SETTINGS": str(tmp_path / "settings.toml")},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=100,
+        )
+        return done.stdout.splitlines()
+
+    first = ingest()
+    assert "refused empty.pdf: the file is empty" in first
+    assert "refused locked.pdf: encrypted: a password is needed to read it" in first
+    assert f"{folder}: 1 new, 0 unchanged, 2 refused in" in first[-1]
+    assert "0 new, 1 unchanged, 2 refused" in ingest()[-1]
+
+    async def scenario(parts: Services) -> None:
+        (result,) = (await parts.search.results(SearchQuery(q="quokka")))["results"]
+        assert result["highlights"]["text"] == ["Here a <mark>quokka</mark> appears"]
+        assert result["pages"] == 201
+
+    play(library, scenario)
