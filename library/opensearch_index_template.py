@@ -1,0 +1,97 @@
+#!/usr/bin/python
+"""Manage composable index templates."""
+
+from __future__ import annotations
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.opensearch_client import CONNECTION_SPEC, OpenSearchError, connect
+from ansible.module_utils.opensearch_objects import plan_templates
+
+DOCUMENTATION = r"""
+module: opensearch_index_template
+short_description: Manage index templates of OpenSearch
+description:
+  - Brings a set of composable index templates to what it should be. Templates that are not named
+    stay as they are, and so do existing indices.
+options:
+  connection:
+    description: How to reach the cluster, see M(opensearch_health).
+    type: dict
+    required: true
+    suboptions:
+      urls:
+        description: Addresses, asked one after the other until one answers.
+        type: list
+        elements: str
+        required: true
+      ca: {description: Certificates that the server's is verified against., type: path, required: true}
+      client_certificate: {description: Client certificate., type: path}
+      client_key: {description: Key of the client certificate., type: path}
+      user: {description: User, where no client certificate is given., type: str}
+      password_file: {description: File with the user's password., type: path}
+      timeout: {description: Seconds for one request., type: int, default: 30}
+  templates:
+    description:
+      - Templates by name, each with C(index_patterns), C(priority), C(settings) (nested or dotted,
+        with or without C(index.)), C(mappings) and C(aliases).
+    type: dict
+    default: {}
+  absent:
+    description: Names of templates that must not be there.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: full}
+author: research-stack
+"""
+
+EXAMPLES = r"""
+- name: Objects | Set the template of the library
+  opensearch_index_template:
+    connection: "{{ opensearch_connection }}"
+    templates:
+      research_assistant:
+        index_patterns: ["research_assistant*"]
+        priority: 100
+        settings: {number_of_shards: 3, number_of_replicas: 1}
+"""
+
+RETURN = r"""
+changes:
+  description: Names of the templates that changed, or would.
+  returned: always
+  type: list
+  elements: str
+"""
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **CONNECTION_SPEC,
+            "templates": {"type": "dict", "default": {}},
+            "absent": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    for name, template in params["templates"].items():
+        if not (isinstance(template, dict) and template.get("index_patterns")):
+            module.fail_json(msg=f"opensearch_index_template: {name} has no index_patterns")
+    try:
+        client = connect(params["connection"])
+        found = client.get("/_index_template", flat_settings="true")
+        plan = plan_templates(found, params["templates"], params["absent"])
+        if not module.check_mode:
+            client.apply(plan)
+    except OpenSearchError as error:
+        module.fail_json(msg=f"opensearch_index_template: {error}")
+    names = [change.name for change in plan.changes]
+    module.exit_json(changed=bool(names), changes=names, diff=plan.diff())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""Compare what a cluster holds (settings, templates, users, roles) with what it should hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+INDEX_PERMISSION_KEYS = ("index_patterns", "dls", "fls", "masked_fields", "allowed_actions")
+MAPPING_KEYS = ("backend_roles", "hosts", "and_backend_roles")
+
+
+@dataclass
+class Change:
+    """One request that brings an object to what it should be, and how that reads in a diff."""
+
+    method: str
+    path: str
+    body: Any
+    name: str
+    before: Any = None
+    after: Any = None
+
+
+@dataclass
+class Plan:
+    """The requests of a run, in the order in which they are safe."""
+
+    changes: list[Change] = field(default_factory=list)
+
+    def add(self, change: Change) -> None:
+        """Append a request."""
+        self.changes.append(change)
+
+    def diff(self) -> dict[str, dict[str, Any]]:
+        """Return what is before and after, for Ansible's diff."""
+        return {
+            "before": {change.name: change.before for change in self.changes},
+            "after": {change.name: change.after for change in self.changes},
+        }
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str | list[str] | None]:
+    """Return nested or dotted settings as dotted names with the server's spelling of the values."""
+    flat: dict[str, str | list[str] | None] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{name}."))
+        elif isinstance(value, (list, tuple)):
+            flat[name] = [spell(item) for item in value]
+        else:
+            flat[name] = None if value is None else spell(value)
+    return flat
+
+
+def spell(value: Any) -> str:
+    """Return a value as the server writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def index_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an index's settings with the prefix that the server adds."""
+    flat = flatten(settings)
+    return {
+        name if name.startswith("index.") else f"index.{name}": value
+        for name, value in sorted(flat.items())
+    }
+
+
+def plan_cluster_settings(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Plan:
+    """Plan the persistent settings; a value of None resets one to the server's default.
+
+    :param found: the answer of _cluster/settings with flat settings
+    """
+    plan = Plan()
+    persistent = flatten(found.get("persistent", {}))
+    differing = {
+        name: value
+        for name, value in sorted(flatten(wanted).items())
+        if persistent.get(name) != value
+    }
+    if differing:
+        before = {name: persistent.get(name) for name in differing}
+        body = {"persistent": differing}
+        plan.add(Change("PUT", "/_cluster/settings", body, "persistent", before, differing))
+    return plan
+
+
+ENABLE = "cluster.routing.allocation.enable"
+# Present while the rolling path holds allocation at primaries: the value that it found.
+ALLOCATION_FOUND = "cluster.metadata.research_stack_allocation"
+UNSET = "unset"
+
+
+def plan_allocation(found: Mapping[str, Any], state: str) -> Plan:
+    """Plan to hold allocation at primaries, or to put back what was found then.
+
+    :param state: held or restored
+    """
+    persistent = flatten(found.get("persistent", {}))
+    remembered = persistent.get(ALLOCATION_FOUND)
+    if state == "held":
+        value = remembered if remembered is not None else persistent.get(ENABLE) or UNSET
+        return plan_cluster_settings(found, {ENABLE: "primaries", ALLOCATION_FOUND: value})
+    if remembered is None:
+        return Plan()
+    value = None if remembered == UNSET else remembered
+    return plan_cluster_settings(found, {ENABLE: value, ALLOCATION_FOUND: None})
+
+
+def normal_template(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of an index template matters, spelt in one way."""
+    content = template.get("template") or {}
+    return {
+        "index_patterns": sorted(template.get("index_patterns") or []),
+        "priority": int(template.get("priority") or 0),
+        "settings": index_settings(content.get("settings") or {}),
+        "mappings": content.get("mappings") or {},
+        "aliases": content.get("aliases") or {},
+    }
+
+
+def plan_templates(
+    found: Mapping[str, Any], wanted: Mapping[str, Mapping[str, Any]], absent: Sequence[str] = ()
+) -> Plan:
+    """Plan the index templates.
+
+    :param found: the answer of _index_template, None where there are none
+    :param wanted: name -> index_patterns, priority, settings, mappings, aliases
+    """
+    entries = (found or {}).get("index_templates", [])
+    present = {entry["name"]: normal_template(entry["index_template"]) for entry in entries}
+    plan = Plan()
+    for name, template in sorted(wanted.items()):
+        content = {key: template.get(key) or {} for key in ("settings", "mappings", "aliases")}
+        body = {
+            "index_patterns": template["index_patterns"],
+            "priority": int(template.get("priority") or 0),
+            "template": {key: value for key, value in content.items() if value},
+        }
+        after = normal_template(body)
+        if present.get(name) != after:
+            path = f"/_index_template/{name}"
+            plan.add(Change("PUT", path, body, name, present.get(name), after))
+    for name in absent:
+        if name in present:
+            plan.add(Change("DELETE", f"/_index_template/{name}", None, name, present[name], None))
+    return plan
+
+
+SECURITY = "/_plugins/_security/api"
+
+
+@dataclass(frozen=True)
+class User:
+    """An internal user as the inventory describes it."""
+
+    name: str
+    password: str
+    roles: tuple[str, ...] = ()
+    description: str = ""
+
+
+def normal_role(role: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a role matters, spelt in one way."""
+    permissions = []
+    for entry in role.get("index_permissions") or []:
+        normal = {key: entry.get(key) or [] for key in INDEX_PERMISSION_KEYS}
+        normal["dls"] = entry.get("dls") or None
+        normal["index_patterns"] = sorted(normal["index_patterns"])
+        normal["allowed_actions"] = sorted(normal["allowed_actions"])
+        permissions.append(normal)
+    return {
+        "description": role.get("description") or "",
+        "cluster_permissions": sorted(role.get("cluster_permissions") or []),
+        "index_permissions": permissions,
+        "tenant_permissions": list(role.get("tenant_permissions") or []),
+    }
+
+
+def plan_roles(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Plan:
+    """Plan the roles that the inventory defines."""
+    plan = Plan()
+    for name, role in sorted(wanted.items()):
+        after = normal_role(role)
+        before = normal_role(found[name]) if name in found else None
+        if before != after:
+            body = {**after, "index_permissions": [_sent(p) for p in after["index_permissions"]]}
+            plan.add(Change("PUT", f"{SECURITY}/roles/{name}", body, f"role {name}", before, after))
+    return plan
+
+
+def _sent(permission: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in permission.items() if value}
+
+
+def plan_users(
+    found: Mapping[str, Any], wanted: Sequence[User], password_fits: Mapping[str, bool]
+) -> Plan:
+    """Plan the users.
+
+    :param found: the answer of the API's internalusers
+    :param password_fits: for each user that exists, whether it could log in with its password
+    """
+    plan = Plan()
+    for user in wanted:
+        existing = found.get(user.name)
+        fits = existing is not None and password_fits.get(user.name, False)
+        before = None
+        if existing is not None:
+            text = existing.get("description") or ""
+            before = {"description": text, "password": "as wanted" if fits else "another one"}
+        after = {"description": user.description, "password": "as wanted"}
+        if before == after:
+            continue
+        body: dict[str, Any] = {"description": user.description}
+        if existing is not None:
+            for key in ("backend_roles", "attributes", "opendistro_security_roles"):
+                body[key] = existing.get(key) or ({} if key == "attributes" else [])
+        if not fits:
+            body["password"] = user.password
+        path = f"{SECURITY}/internalusers/{user.name}"
+        plan.add(Change("PUT", path, body, f"user {user.name}", before, after))
+    return plan
+
+
+def plan_mappings(found: Mapping[str, Any], wanted: Sequence[User], purge: bool = False) -> Plan:
+    """Plan which users have which roles; users that the inventory does not know keep theirs.
+
+    :param found: the answer of the API's rolesmapping
+    :param purge: take unknown users out of the mappings too
+    """
+    managed = {user.name for user in wanted}
+    roles: dict[str, set[str]] = {}
+    for user in wanted:
+        for role in user.roles:
+            roles.setdefault(role, set()).add(user.name)
+    plan = Plan()
+    for role in sorted(set(found) | set(roles)):
+        existing = found.get(role) or {}
+        if existing.get("reserved") or existing.get("hidden"):
+            continue
+        before = set(existing.get("users") or [])
+        kept = set() if purge else before - managed
+        after = kept | roles.get(role, set())
+        if before == after:
+            continue
+        body = {key: existing.get(key) or [] for key in MAPPING_KEYS}
+        body["users"] = sorted(after)
+        path = f"{SECURITY}/rolesmapping/{role}"
+        name = f"users with role {role}"
+        plan.add(Change("PUT", path, body, name, sorted(before), sorted(after)))
+    return plan
+
+
+def plan_purge(found: Mapping[str, Any], wanted: Sequence[str], kind: str, label: str) -> Plan:
+    """Plan the removal of objects that the inventory does not know and the plugin does not own."""
+    plan = Plan()
+    for name, content in sorted(found.items()):
+        own = any(content.get(flag) for flag in ("reserved", "hidden", "static"))
+        if name not in wanted and not own:
+            path = f"{SECURITY}/{kind}/{name}"
+            plan.add(Change("DELETE", path, None, f"{label} {name}", "present", None))
+    return plan
