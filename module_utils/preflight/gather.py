@@ -40,6 +40,7 @@ def gather(paths: list[str], addresses: list[str], proc: Path = Path("/proc")) -
         "addresses": own,
         "paths": {path: describe_path(path, read(proc / "self/mounts")) for path in paths},
         "listeners": list(listeners(proc)),
+        "units": sorted({unit_of(process) for process in processes(proc)} - {""}),
         "answered": {
             address: "" if address in own else neighbour(address, proc) for address in addresses
         },
@@ -126,21 +127,26 @@ def socket_owners(proc: Path, inodes: set[str]) -> dict[str, tuple[str, str]]:
     """Return the name and the systemd unit of the process that holds each socket."""
     owners: dict[str, tuple[str, str]] = {}
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    for process in proc.iterdir():
-        if not process.name.isdigit():
-            continue
+    for process in processes(proc):
         try:
             links = [str(handle.readlink()) for handle in (process / "fd").iterdir()]
-        except OSError:  # gone in the meantime
+        except OSError:  # gone in the meantime, or another user's in a container
             continue
         for link in links:
             if link in wanted and wanted[link] not in owners:
-                units = UNIT.findall(read(process / "cgroup"))
-                owners[wanted[link]] = (
-                    read(process / "comm").strip(),
-                    units[-1] if units else "",
-                )
+                owners[wanted[link]] = (read(process / "comm").strip(), unit_of(process))
     return owners
+
+
+def processes(proc: Path) -> list[Path]:
+    """Return the folder of each process."""
+    return [process for process in proc.iterdir() if process.name.isdigit()]
+
+
+def unit_of(process: Path) -> str:
+    """Return the systemd unit that a process belongs to, or nothing."""
+    units = UNIT.findall(read(process / "cgroup"))
+    return units[-1] if units else ""
 
 
 def neighbour(address: str, proc: Path) -> str:

@@ -16,6 +16,8 @@ ARCHITECTURES = ("x86_64", "aarch64")
 MAP_COUNT = 262144
 MIB = 2**20
 FULL = 64 * MIB
+# sshd holds its port itself, or systemd does on its behalf.
+SSH = ("sshd", "systemd")
 
 
 @dataclass(frozen=True)
@@ -208,21 +210,28 @@ def disks(site: Site) -> Iterator[Mistake]:
 def taken_ports(site: Site) -> Iterator[Mistake]:
     """Nobody else listens on a port that one of our services needs."""
     for host, facts in site.told():
-        for name, port in listening(site.inventory, host):
+        for port in listening(site.inventory, host):
             for listener in facts["listeners"]:
-                if listener["port"] != port or listener["unit"] in host.units:
-                    continue
-                if listener["process"] in ("sshd", "systemd"):  # socket activation of ssh
-                    continue
-                owner = listener["unit"] or listener["process"] or "an unknown process"
-                yield Mistake(
-                    host.name,
-                    name,
-                    str(port),
-                    f"is taken by {owner} ({listener['address']})",
-                    f"stop {owner} on the host, or write another port",
-                )
-                break
+                if listener["port"] == port.number and stranger(host, port.role, listener, facts):
+                    owner = listener["unit"] or listener["process"] or "an unknown process"
+                    yield Mistake(
+                        host.name,
+                        port.variable,
+                        str(port.number),
+                        f"is taken by {owner} ({listener['address']})",
+                        f"stop {owner} on the host, or write another port",
+                    )
+                    break
+
+
+def stranger(host: Host, role: str, listener: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Tell whether a port is held by something else than the role's own service."""
+    own = set(host.units.get(role, ()))
+    if listener["unit"] in own or listener["process"] in SSH:
+        return False
+    # A container does not see the owner of another user's socket: then its service vouches for it.
+    hidden = not listener["process"]
+    return not (hidden and own & set(facts["units"]))
 
 
 def free_addresses(site: Site) -> Iterator[Mistake]:

@@ -74,8 +74,8 @@ class Host:
     variables: Mapping[str, Any] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
     rules: Sequence[Rule] = ()
-    # systemd units of the roles that run here.
-    units: frozenset[str] = frozenset()
+    # Role -> its systemd units, for the roles that run here.
+    units: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a variable, or the default where it is missing, unreadable or None."""

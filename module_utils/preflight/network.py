@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.preflight.model import (
@@ -95,27 +96,33 @@ def source_mistake(inventory: Inventory, host: Host, label: str, item: str) -> M
     return Mistake(host.name, label, item, "is neither a group nor a network", meant)
 
 
+@dataclass(frozen=True)
+class Port:
+    """A port that a role's service listens on, and the variable that sets it."""
+
+    role: str
+    variable: str
+    number: int
+
+
 def ports(inventory: Inventory) -> Iterator[Mistake]:
     """Two services of one host cannot listen on one port."""
     for host in inventory.hosts.values():
         taken: dict[int, str] = {}
-        for name, port in listening(inventory, host):
-            if not 1 <= port <= HIGHEST_PORT:
-                problem = "is no port"
-                yield Mistake(host.name, name, str(port), problem, "write one of 1 to 65535")
-            elif port in taken and taken[port] != name:
-                yield Mistake(
-                    host.name,
-                    name,
-                    str(port),
-                    f"is the port of {taken[port]} on the same host too",
-                    "give one of them another port",
-                )
-            taken.setdefault(port, name)
+        for port in listening(inventory, host):
+            first = taken.setdefault(port.number, port.variable)
+            shown = str(port.number)
+            if not 1 <= port.number <= HIGHEST_PORT:
+                remedy = "write one of 1 to 65535"
+                yield Mistake(host.name, port.variable, shown, "is no port", remedy)
+            elif first != port.variable:
+                problem = f"is the port of {first} on the same host too"
+                remedy = "give one of them another port"
+                yield Mistake(host.name, port.variable, shown, problem, remedy)
 
 
-def listening(inventory: Inventory, host: Host) -> Iterator[tuple[str, int]]:
-    """Return each port that the host's services listen on, with the variable that sets it."""
+def listening(inventory: Inventory, host: Host) -> Iterator[Port]:
+    """Return each port that the host's services listen on."""
     for role in inventory.roles.values():
         if not role.runs_on(host):
             continue
@@ -128,9 +135,9 @@ def listening(inventory: Inventory, host: Host) -> Iterator[tuple[str, int]]:
                 continue
             named.add(value)
             if value in exported or not 1 <= value <= HIGHEST_PORT:
-                yield name, value
-        for port in sorted(exported - named):
-            yield f"{role.name} firewall_rules", port
+                yield Port(role.name, name, value)
+        for number in sorted(exported - named):
+            yield Port(role.name, f"{role.name} firewall_rules", number)
 
 
 def rule_ports(rule: Mapping[str, Any]) -> list[int]:

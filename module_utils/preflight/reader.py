@@ -116,8 +116,8 @@ class InventoryReader:
             for role, exported in running.items()
             for rule in items(variables.templated(exported.get("firewall_rules", []), []))
         ]
-        units = [unit for exported in running.values() for unit in exported.get("units", [])]
-        return replace(host, rules=tuple(rules), units=frozenset(units))
+        units = {role: exported.get("units", []) for role, exported in running.items()}
+        return replace(host, rules=tuple(rules), units=units)
 
 
 class HostVariables(Mapping[str, Any]):

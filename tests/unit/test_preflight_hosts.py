@@ -44,6 +44,7 @@ def facts(address: str, **other: Any) -> dict[str, Any]:
             }
         },
         "listeners": [{"port": 22, "address": "0.0.0.0", "process": "sshd", "unit": "ssh.service"}],
+        "units": ["haproxy.service", "ssh.service"],
         "answered": {},
         **other,
     }
@@ -70,7 +71,7 @@ def site(change: str = "", inventory: str = "") -> Site:
 
 def with_units(inventory: Inventory) -> Inventory:
     """Return the inventory with the units of its services."""
-    units = frozenset({"haproxy.service", "opensearch.service", "ssh.service"})
+    units = {"edge": ["haproxy.service"], "opensearch": ["opensearch.service"]}
     hosts = {name: replace(host, units=units) for name, host in inventory.hosts.items()}
     return replace(inventory, hosts=hosts)
 
@@ -162,6 +163,13 @@ def test_a_write_pool_over_the_processors() -> None:
 def test_our_own_services_may_hold_their_ports() -> None:
     own = "{port: 443, address: 0.0.0.0, process: haproxy, unit: haproxy.service}"
     assert host_mistakes(site(f"edge1: {{listeners: [{own}]}}")) == []
+
+
+def test_a_service_vouches_for_a_socket_whose_owner_a_container_hides() -> None:
+    listener = "{port: 443, address: 0.0.0.0, process: '', unit: ''}"
+    assert host_mistakes(site(f"edge1: {{listeners: [{listener}]}}")) == []
+    (mistake,) = host_mistakes(site(f"edge1: {{listeners: [{listener}], units: [ssh.service]}}"))
+    assert mistake.problem == "is taken by an unknown process (0.0.0.0)"
 
 
 def test_the_virtual_address_may_be_held_by_the_other_edge() -> None:
