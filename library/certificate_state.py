@@ -3,15 +3,30 @@
 
 from __future__ import annotations
 
+import datetime
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.certificates import (
+    CertificateError,
+    Wanted,
+    normal_san,
+    read_certificate,
+    reasons_to_issue,
+    reasons_to_trust,
+)
+
 DOCUMENTATION = r"""
 module: certificate_state
 short_description: Find certificates that are missing, wrong or near their end
 description:
-  - Compares the certificates and trusted authorities of a host with those that are wanted, in one task, and says
-    for each that has to be issued why. It changes nothing and never returns a key.
+  - Compares the certificates and trusted authorities of a host with those that are wanted, in one
+    task, and says for each that has to be issued why. It changes nothing and never returns a key.
 options:
   directory:
-    description: Directory that holds C(NAME.pem) and C(NAME.pem.key) of each certificate, and C(ca.pem).
+    description: Directory of C(ca.pem), and C(NAME.pem) and C(NAME.pem.key) of each certificate.
     type: path
     required: true
   organization:
@@ -56,7 +71,7 @@ options:
     description: Seconds before its end at which a certificate is due.
     type: int
     default: 2592000
-author: [research-stack]
+author: research-stack
 attributes:
   check_mode: {description: It only reads., support: full}
   diff_mode: {description: Shows why certificates are due., support: full}
@@ -94,21 +109,6 @@ packages:
   returned: always
 """
 
-import datetime  # noqa: E402
-import importlib.util  # noqa: E402
-import os  # noqa: E402
-from typing import Any  # noqa: E402
-
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.certificates import (  # type: ignore[import-not-found]  # noqa: E402
-    CertificateError,
-    Wanted,
-    normal_san,
-    read_certificate,
-    reasons_to_issue,
-    reasons_to_trust,
-)
-
 REQUEST = {
     "name": {"type": "str", "required": True},
     "common_name": {"type": "str", "required": True},
@@ -128,7 +128,7 @@ def missing_packages() -> list[str]:
     packages = []
     if importlib.util.find_spec("cryptography") is None:
         packages.append("python3-cryptography")
-    if not os.path.exists("/usr/sbin/update-ca-certificates"):
+    if not Path("/usr/sbin/update-ca-certificates").exists():
         packages.append("ca-certificates")
     return packages
 
@@ -136,7 +136,7 @@ def missing_packages() -> list[str]:
 def find_due(params: dict[str, Any], comparable: bool) -> dict[str, list[str]]:
     """Reasons for each certificate that has to be issued."""
     authority = params["authorities"][0] if params["authorities"] else ""
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     due = {}
     for request in params["requests"]:
         wanted = Wanted(
@@ -149,7 +149,7 @@ def find_due(params: dict[str, Any], comparable: bool) -> dict[str, list[str]]:
         )
         found = None
         if comparable:
-            found = read_certificate(params["directory"], wanted.name, authority)
+            found = read_certificate(Path(params["directory"]), wanted.name, authority)
         reasons = reasons_to_issue(found, wanted, now, params["renew_before"])
         if reasons:
             due[wanted.name] = reasons
@@ -172,9 +172,7 @@ def main() -> None:
     packages = missing_packages()
     try:
         due = find_due(params, "python3-cryptography" not in packages)
-        trust = reasons_to_trust(
-            params["authorities"], os.path.join(params["directory"], "ca.pem")
-        )
+        trust = reasons_to_trust(params["authorities"], Path(params["directory"]) / "ca.pem")
     except (CertificateError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     lines = [f"{name}.pem: {', '.join(reasons)}\n" for name, reasons in due.items()]

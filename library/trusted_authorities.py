@@ -3,12 +3,27 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.certificates import (
+    TRUST_DIRECTORY,
+    bundle_text,
+    read_trust,
+    reasons_to_trust,
+    trust_files,
+)
+
 DOCUMENTATION = r"""
 module: trusted_authorities
 short_description: Trust exactly these certificate authorities of the installation
 description:
-  - Writes one bundle for services that trust nothing else, and adds the authorities to the system's trust store.
-  - Authorities that an earlier call added and that are no longer listed are distrusted; all others are left alone.
+  - Writes one bundle for services that trust nothing else, and adds the authorities to the
+    system's trust store.
+  - Authorities that an earlier call added and that are no longer listed are distrusted; all others
+    are left alone.
 options:
   bundle:
     description: File that holds all the authorities. Its directory is created.
@@ -19,7 +34,7 @@ options:
     type: list
     elements: str
     required: true
-author: [research-stack]
+author: research-stack
 attributes:
   check_mode: {description: Says what would change., support: full}
   diff_mode: {description: Shows the files that change., support: full}
@@ -40,40 +55,28 @@ reasons:
   returned: always
 """
 
-import os  # noqa: E402
-import tempfile  # noqa: E402
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible.module_utils.certificates import (  # type: ignore[import-not-found]  # noqa: E402
-    TRUST_DIRECTORY,
-    bundle_text,
-    read_trust,
-    reasons_to_trust,
-    trust_files,
-)
-
-
-def write_file(module: AnsibleModule, path: str, text: str) -> None:
+def write_file(module: AnsibleModule, path: Path, text: str) -> None:
     """Replace a public file atomically."""
     descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    os.chmod(temporary, 0o644)
-    module.atomic_move(temporary, path)
+    Path(temporary).chmod(0o644)
+    module.atomic_move(temporary, str(path))
 
 
-def write_trust(module: AnsibleModule, bundle: str, authorities: list[str]) -> None:
+def write_trust(module: AnsibleModule, bundle: Path, authorities: list[str]) -> None:
     """Bring bundle and trust store to the wanted state."""
-    for directory in (os.path.dirname(bundle), TRUST_DIRECTORY):
-        if not os.path.isdir(directory):
-            os.makedirs(directory)
-            os.chmod(directory, 0o755)
+    for directory in (bundle.parent, TRUST_DIRECTORY):
+        if not directory.is_dir():
+            directory.mkdir(parents=True)
+            directory.chmod(0o755)  # whatever the umask is
     write_file(module, bundle, bundle_text(authorities))
     wanted, found = trust_files(authorities), read_trust()
     for name in set(found) - set(wanted):
-        os.unlink(os.path.join(TRUST_DIRECTORY, name))
+        (TRUST_DIRECTORY / name).unlink()
     for name, text in wanted.items():
-        write_file(module, os.path.join(TRUST_DIRECTORY, name), text)
+        write_file(module, TRUST_DIRECTORY / name, text)
     module.run_command(["/usr/sbin/update-ca-certificates"], check_rc=True)
 
 
@@ -86,7 +89,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    bundle, authorities = module.params["bundle"], module.params["certificates"]
+    bundle, authorities = Path(module.params["bundle"]), module.params["certificates"]
     try:
         reasons = reasons_to_trust(authorities, bundle)
         if reasons and not module.check_mode:
@@ -94,9 +97,7 @@ def main() -> None:
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"cannot write the trusted authorities: {error}")
     lines = "".join(f"{reason}\n" for reason in reasons)
-    module.exit_json(
-        changed=bool(reasons), reasons=reasons, diff={"before": lines, "after": ""}
-    )
+    module.exit_json(changed=bool(reasons), reasons=reasons, diff={"before": lines, "after": ""})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a host's certificates and trusted authorities are, against what they should be.
 
-The questions are answered by functions without input or output; reading the files is done apart from them.
+The questions are answered by functions without input or output; reading files is apart from them.
 """
 
 from __future__ import annotations
@@ -8,12 +8,21 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
-import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-TRUST_DIRECTORY = "/usr/local/share/ca-certificates"
-TRUST_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, padding
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+except ImportError:  # the caller finds out, and has it installed
+    pass
+
+TRUST_DIRECTORY = Path("/usr/local/share/ca-certificates")
+TRUST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 TRUST_PREFIX = "research-pki-"
 END = "-----END CERTIFICATE-----"
 
@@ -113,27 +122,21 @@ def bundle_text(authorities: list[str]) -> str:
     return "".join(trust_files(authorities).values())
 
 
-def read_text(path: str) -> str | None:
+def read_text(path: Path) -> str | None:
     """Content of a file, or None where there is none."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
 
 
 def read_trust() -> dict[str, str]:
     """Our files in the system's trust directory."""
-    if not os.path.isdir(TRUST_DIRECTORY):
-        return {}
-    return {
-        name: read_text(os.path.join(TRUST_DIRECTORY, name)) or ""
-        for name in sorted(os.listdir(TRUST_DIRECTORY))
-        if name.startswith(TRUST_PREFIX)
-    }
+    paths = sorted(TRUST_DIRECTORY.glob(f"{TRUST_PREFIX}*"))
+    return {path.name: read_text(path) or "" for path in paths}
 
 
-def reasons_to_trust(authorities: list[str], bundle_path: str) -> list[str]:
+def reasons_to_trust(authorities: list[str], bundle_path: Path) -> list[str]:
     """Why the host's trusted authorities have to be written; empty when they are right."""
     wanted = trust_files(authorities)
     reasons = []
@@ -147,19 +150,17 @@ def reasons_to_trust(authorities: list[str], bundle_path: str) -> list[str]:
     return reasons
 
 
-def read_certificate(directory: str, name: str, authority: str) -> Found | None:
+def read_certificate(directory: Path, name: str, authority: str) -> Found | None:
     """The certificate and key NAME of a directory; needs the cryptography library."""
-    path = os.path.join(directory, f"{name}.pem")
+    path = directory / f"{name}.pem"
     pem = read_text(path)
     if pem is None or END not in pem:
         return None
-    from cryptography import x509
-
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
     except ValueError:
         return None
-    matches, mode = _read_key(f"{path}.key", certificate)
+    matches, mode = _read_key(directory / f"{name}.pem.key", certificate)
     return Found(
         pem=pem,
         common_name=_subject(certificate, x509.NameOID.COMMON_NAME),
@@ -173,20 +174,18 @@ def read_certificate(directory: str, name: str, authority: str) -> Found | None:
     )
 
 
-def _subject(certificate: Any, oid: Any) -> str:
+def _subject(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
     values = certificate.subject.get_attributes_for_oid(oid)
     return str(values[0].value) if values else ""
 
 
-def _not_after(certificate: Any) -> datetime.datetime:
+def _not_after(certificate: x509.Certificate) -> datetime.datetime:
     if hasattr(certificate, "not_valid_after_utc"):
-        return certificate.not_valid_after_utc  # type: ignore[no-any-return]
-    return certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)  # type: ignore[no-any-return]
+        return certificate.not_valid_after_utc
+    return certificate.not_valid_after.replace(tzinfo=datetime.UTC)
 
 
-def _names(certificate: Any) -> frozenset[str]:
-    from cryptography import x509
-
+def _names(certificate: x509.Certificate) -> frozenset[str]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -197,12 +196,10 @@ def _names(certificate: Any) -> frozenset[str]:
     )
 
 
-def _purposes(certificate: Any) -> frozenset[str]:
-    from cryptography import x509
-
+def _purposes(certificate: x509.Certificate) -> frozenset[str]:
     known = {
-        x509.ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
-        x509.ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
+        ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
+        ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
     }
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -211,16 +208,12 @@ def _purposes(certificate: Any) -> frozenset[str]:
     return frozenset(known.get(usage, usage.dotted_string) for usage in usages)
 
 
-def _signed_by(certificate: Any, authority_pem: str) -> bool:
-    from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric import ec, padding
-
+def _signed_by(certificate: x509.Certificate, authority_pem: str) -> bool:
     authority = x509.load_pem_x509_certificate(authority_pem.encode())
-    if certificate.issuer != authority.subject:
+    algorithm = certificate.signature_hash_algorithm
+    if algorithm is None or certificate.issuer != authority.subject:
         return False
     signed = (certificate.signature, certificate.tbs_certificate_bytes)
-    algorithm = certificate.signature_hash_algorithm
     key: Any = authority.public_key()
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
@@ -232,13 +225,11 @@ def _signed_by(certificate: Any, authority_pem: str) -> bool:
     return True
 
 
-def _read_key(path: str, certificate: Any) -> tuple[bool | None, int]:
-    from cryptography.hazmat.primitives import serialization
-
+def _read_key(path: Path, certificate: x509.Certificate) -> tuple[bool | None, int]:
     text = read_text(path)
     if text is None:
         return None, 0
-    mode = os.stat(path).st_mode & 0o7777
+    mode = path.stat().st_mode & 0o7777
     form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     try:
         key = serialization.load_pem_private_key(text.encode(), None)
