@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+NOT_FOUND = 127  # a shell's answer
+NO_RESULT = "deserialization failed"
 PREAMBLE = re.compile(r".* can be reached over ssh: ")
 
 
@@ -29,9 +32,18 @@ class ActionModule(ActionBase):
         except AnsibleConnectionFailure as failure:
             return {"changed": False, "problem": "unreachable", "reason": first_line(failure)}
         if "host" not in result:
-            stderr = result.get("module_stderr") or result.get("msg", "")
-            return {"changed": False, "problem": "failed", "reason": first_line(stderr)}
+            return {"changed": False, **trouble(result)}
         return {**result, "asked": asked, "answered": time.time()}
+
+
+def trouble(result: Mapping[str, Any]) -> dict[str, str]:
+    """Tell why a module did not run: mostly there is no Python, or no way to become root."""
+    if result.get("rc") == NOT_FOUND:
+        return {"problem": "python", "reason": "it was not found"}
+    said = first_line(result.get("module_stderr") or result.get("msg", ""))
+    if NO_RESULT in said:
+        return {"problem": "sudo", "reason": "the module did not start"}
+    return {"problem": "sudo" if "sudo" in said else "failed", "reason": said}
 
 
 def first_line(text: object) -> str:

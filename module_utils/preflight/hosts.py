@@ -26,7 +26,7 @@ class Answer:
 
     # As module_utils/preflight/gather.py returns it; empty where the host did not answer.
     facts: Mapping[str, Any] = field(default_factory=dict)
-    # Why there are no facts: "unreachable" or "failed", and the reason.
+    # Why there are no facts ("unreachable", "python", "sudo" or "failed"), and what was said.
     problem: str = ""
     reason: str = ""
     # The controller's clock before and after.
@@ -64,9 +64,19 @@ def reached(site: Site) -> Iterator[Mistake]:
         if answer.problem == "unreachable":
             remedy = f"start it, or leave it out of this run with --limit 'all:!{name}'"
             yield Mistake(name, "connection", "", f"does not work ({answer.reason})", remedy)
+        elif answer.problem == "python":
+            interpreter = site.inventory.hosts[name].get("ansible_python_interpreter", "python3")
+            problem = f"cannot be run ({answer.reason})"
+            remedy = "install python3, or write where it is"
+            yield Mistake(name, "ansible_python_interpreter", interpreter, problem, remedy)
+        elif answer.problem == "sudo":
+            user = site.inventory.hosts[name].get("ansible_user", "")
+            remedy = "let the user become root by sudo without a password, or give the password"
+            problem = f"cannot become root ({answer.reason})"
+            yield Mistake(name, "ansible_user", str(user), problem, remedy)
         elif answer.problem:
-            remedy = "give the user of ansible_user python3 and sudo without a password"
-            yield Mistake(name, "sudo or Python", "", f"fails ({answer.reason})", remedy)
+            remedy = "see what ansible -m ping says of the host"
+            yield Mistake(name, "module preflight_facts", "", f"fails ({answer.reason})", remedy)
     for host, facts in site.told():
         if not facts["root"]:
             remedy = "let ansible_user become root: set ansible_become or its password"

@@ -35,17 +35,22 @@ def unknown_variables(inventory: Inventory) -> Iterator[Mistake]:
     """A variable that no role knows is ignored without a word, so a slip goes unnoticed."""
     known = {name for role in inventory.roles.values() for name in role.options} | inventory.shared
     prefixes = tuple(f"{role}_" for role in inventory.roles)
+    given = {name for host in inventory.hosts.values() for name in host.given} - known
+    meant = {
+        name: next(iter(difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)), "")
+        for name in sorted(given)
+        if not name.startswith(NOT_OURS)
+    }
     for host in inventory.hosts.values():
-        for name in sorted(host.given - known):
-            matches = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
-            close = matches[0] if matches else ""
+        for name in sorted(meant.keys() & host.given):
+            close = meant[name]
             secret = SECRET_SLIP.search(name) or (close and inventory.is_secret(close))
             value = host.variables.get(name, "")
             value = hidden(value) if secret else inventory.show(name, value)
             if name.startswith(prefixes):
                 remedy = f"write {close}" if close else "remove it, or see docs/inventory.md"
                 yield Mistake(host.name, name, value, "is a variable that no role has", remedy)
-            elif close and nearly(name, close) and not name.startswith(NOT_OURS):
+            elif close and nearly(name, close):
                 problem = f"looks like a slip of {close} and would be ignored"
                 remedy = f"write {close}, or choose a name that is less like it"
                 yield Mistake(host.name, name, value, problem, remedy)

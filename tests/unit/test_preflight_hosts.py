@@ -194,13 +194,23 @@ def test_the_virtual_address_is_not_judged_while_an_edge_was_not_asked() -> None
             "os1: connection does not work (Connection refused); start it, or leave it out",
         ),
         (
-            Answer(problem="failed", reason="sudo: a password is required"),
-            "os1: sudo or Python fails (sudo: a password is required); give the user",
+            Answer(problem="sudo", reason="sudo: a password is required"),
+            "os1: ansible_user = deploy cannot become root (sudo: a password is required); let",
+        ),
+        (
+            Answer(problem="python", reason="it was not found"),
+            "os1: ansible_python_interpreter = /usr/bin/python3.9 cannot be run (it was not found)",
+        ),
+        (
+            Answer(problem="failed", reason="No space left on device"),
+            "os1: module preflight_facts fails (No space left on device); see what ansible -m ping",
         ),
     ],
 )
 def test_a_host_that_did_not_answer(answer: Answer, said: str) -> None:
-    asked = site()
+    asked = site(
+        inventory="os1: {ansible_user: deploy, ansible_python_interpreter: /usr/bin/python3.9}"
+    )
     answers = {**asked.answers, "os1": answer}
     (line,) = sentences(host_mistakes(replace(asked, answers=answers)), asked.inventory.groups)
     assert line.startswith(said)
