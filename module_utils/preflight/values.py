@@ -11,7 +11,7 @@ from ansible.module_utils.preflight.model import Host, Inventory, Mistake
 PLACEHOLDER = re.compile(r"change[ _-]?me|fill[ _-]?in|^<.+>$|^todo\b|^xxx+$", re.IGNORECASE)
 DURATION = re.compile(r"(\d+)([smhdwy])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
-AT_LEAST_ONE = ("_kept", "_fall", "_rise")
+AT_LEAST_ONE = ("_kept", "_keep_releases", "_days", "_fall", "_rise")
 NOT_NEGATIVE = ("_seconds", "_timeout", "_megabytes", "_connections", "_rate", "_burst", "_queue")
 
 
