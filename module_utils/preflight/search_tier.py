@@ -24,6 +24,9 @@ BUILT_IN_ROLES = {
     "readall", "readall_and_monitor", "security_manager", "security_rest_api_access",
 }  # fmt: skip
 
+# The official bundle brings its plugins; the minimal distribution has none.
+BUNDLE = re.compile(r"/opensearch-\d[\w.]*-linux-\w+\.(tar\.gz|deb|rpm)$")
+
 # A node with one of these does not start, or ignores what was meant.
 REFUSED_SETTINGS = (
     (re.compile(r"index\."), "is refused in opensearch.yml", "put it into an index template"),
@@ -103,13 +106,15 @@ def plugins(inventory: Inventory) -> Iterator[Mistake]:
                     f"take the plugin's release {version}.0",
                 )
         names = [str(plugin.get("name", "")) for plugin in listed]
-        if names and "opensearch-security" not in names:
+        archive = str(host.get("opensearch_archive", ""))
+        if archive and not BUNDLE.search(archive) and "opensearch-security" not in names:
             close = difflib.get_close_matches("opensearch-security", names, n=1)
             yield Mistake(
                 host.name,
                 "opensearch_plugins",
-                ", ".join(names),
-                "lacks opensearch-security, without which everybody reads and writes everything",
+                ", ".join(names) or "[]",
+                "lacks opensearch-security, which this archive does not bring and without which "
+                "everybody reads and writes everything",
                 f"correct {close[0]}" if close else "add opensearch-security",
             )
 

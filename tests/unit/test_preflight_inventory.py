@@ -164,7 +164,8 @@ MISTAKES = {
         ["opensearch_plugins = analysis-icu", "add opensearch-security"],
     ),
     "versions that differ": (
-        "os1: {opensearch_version: 3.6.0, opensearch_plugins: []}",
+        "os1: {opensearch_version: 3.6.0, opensearch_plugins: [{name: opensearch-security, "
+        f"version: 3.6.0.0, source: 'https://mirror.example.org/s.zip', sha512: {SHA512}}}]}}",
         ["opensearch_version = 3.5.0, 3.6.0", "set it once"],
     ),
     "role of a node that does not exist": (
@@ -330,6 +331,12 @@ def test_one_host_in_every_group_passes() -> None:
         "opensearch_index_replicas: 0, cache_min_replicas: 0}"
     )
     assert sentences(inventory_mistakes(inventory), inventory.groups) == []
+
+
+def test_the_official_bundle_brings_the_security_plugin() -> None:
+    archive = "https://mirror.example.org/opensearch-3.5.0-linux-x64.tar.gz"
+    inventory = build(f"opensearch: {{opensearch_archive: '{archive}', opensearch_plugins: []}}")
+    assert inventory_mistakes(inventory) == []
 
 
 def test_two_services_of_one_host_on_one_port() -> None:
