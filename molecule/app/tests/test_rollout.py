@@ -1,0 +1,115 @@
+"""A change reaches host after host: someone always serves, a broken release goes no further."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+NAMES = ["app-1", "app-2"]
+RELEASES = "/opt/research-app/releases"
+Get = Callable[..., tuple[int, Any]]
+Pid = Callable[[str], str]
+Playbook = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Readers:
+    """Ask every host again and again, and note who answered when."""
+
+    def __init__(self, get: Get) -> None:
+        self._get = get
+        self._end = threading.Event()
+        self.rounds: list[set[str]] = []
+        self._thread = threading.Thread(target=self._ask)
+
+    def _ask(self) -> None:
+        while not self._end.is_set():
+            self.rounds.append({name for name in NAMES if self._answers(name)})
+            time.sleep(0.1)
+
+    def _answers(self, name: str) -> bool:
+        try:
+            return bool(self._get(name, "/live", timeout=5)[0] == 200)
+        except OSError:
+            return False
+
+    def __enter__(self) -> Readers:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+
+def current(host: Any) -> str:
+    return str(host.check_output("basename $(readlink /opt/research-app/current)"))
+
+
+def test_a_new_release_reaches_all_and_someone_always_serves(
+    hosts: dict[str, Any], get: Get, main_pid: Pid, playbook: Playbook, sources: Path
+) -> None:
+    # An index that a host would have to reach does not exist: the wheels are all it has.
+    for host in hosts.values():
+        host.run_test("printf '[global]\\nindex-url = http://127.0.0.1:9/\\n' >/etc/pip.conf")
+    before = {name: (current(host), main_pid(name)) for name, host in hosts.items()}
+    with (sources / "src" / "research_app" / "__init__.py").open("a") as stream:
+        stream.write(f"\n# {time.time()}\n")
+    with Readers(get) as readers:
+        done = playbook(app_project=str(sources))
+    assert done.returncode == 0, done.stdout
+    missing = sum(len(NAMES) - len(answered) for answered in readers.rounds)
+    print(f"{len(readers.rounds)} rounds, a host was away in {missing}")
+    assert all(readers.rounds), "there was a moment in which nobody served"
+    assert missing, "the readers saw no restart"
+    for name, host in hosts.items():
+        release, pid = before[name]
+        assert current(host) != release and main_pid(name) != pid
+        assert release in host.check_output(f"ls {RELEASES}")
+        assert host.run(f"grep -q {current(host)} /proc/{main_pid(name)}/maps").succeeded
+
+
+def test_a_broken_release_stops_at_the_first_host_which_goes_back(
+    hosts: dict[str, Any], get: Get, main_pid: Pid, playbook: Playbook, sources: Path
+) -> None:
+    before = {name: current(host) for name, host in hosts.items()}
+    process = main_pid("app-2")
+    with (sources / "src" / "research_app" / "server.py").open("a") as stream:
+        stream.write(f"\nraise RuntimeError('broken {time.time()}')\n")
+    done = playbook(app_project=str(sources))
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert re.search(r"app-1 does not become ready with \S+-cp\d+", said), done.stdout
+    assert f"It was put back to {before['app-1']}, which runs" in said, done.stdout
+    assert {name: current(host) for name, host in hosts.items()} == before
+    assert main_pid("app-2") == process
+    assert [get(name, "/live")[0] for name in NAMES] == [200, 200]
+
+
+def test_a_run_that_was_killed_is_taken_up_where_it_stopped(
+    get: Get, main_pid: Pid, playbook: Playbook, start_playbook: Callable[..., Any]
+) -> None:
+    assert playbook().returncode == 0
+    before = {name: main_pid(name) for name in NAMES}
+    variables = {"app_site_title": f"Library {time.time()}"}
+    run = start_playbook(**variables)
+    deadline = time.monotonic() + 120
+    while main_pid("app-1") == before["app-1"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert main_pid("app-2") == before["app-2"]
+    done = playbook(**variables)
+    assert done.returncode == 0, done.stdout
+    after = {name: main_pid(name) for name in NAMES}
+    assert after["app-1"] != before["app-1"] and after["app-2"] != before["app-2"]
+    again = playbook(**variables)
+    assert re.findall(r"changed=(\d+)", again.stdout) == ["0", "0"], again.stdout
+    assert {name: main_pid(name) for name in NAMES} == after
+    assert [get(name, "/live")[0] for name in NAMES] == [200, 200]
