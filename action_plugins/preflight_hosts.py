@@ -15,6 +15,7 @@ if SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.preflight.hosts import Answer, Demands, Site, host_mistakes  # noqa: E402
 from ansible.module_utils.preflight.reader import InventoryReader, verdict  # noqa: E402
+from ansible.module_utils.preflight.report import hosts  # noqa: E402
 from ansible.module_utils.preflight.sizes import parse_size  # noqa: E402
 
 
@@ -34,15 +35,15 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         args = self._task.args
         inventory = InventoryReader(self, task_vars).inventory()
-        hosts = [name for name in task_vars["ansible_play_hosts_all"] if name in inventory.hosts]
-        answers = {name: answer(task_vars["hostvars"][name], args["answers"]) for name in hosts}
+        names = [name for name in task_vars["ansible_play_hosts_all"] if name in inventory.hosts]
+        answers = {name: answer(task_vars["hostvars"][name], args["answers"]) for name in names}
         demands = Demands(
             clock_skew=float(args["clock_skew"]),
             disk_free=parse_size(args["disk_free"]) or 0,
             systems=tuple(args["systems"]),
         )
         return verdict(
-            inventory, host_mistakes(Site(inventory, answers, demands)), f"{len(hosts)} hosts"
+            inventory, host_mistakes(Site(inventory, answers, demands)), hosts(len(names))
         )
 
 

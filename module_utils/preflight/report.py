@@ -24,21 +24,26 @@ def sentences(mistakes: Iterable[Mistake], groups: Mapping[str, Sequence[str]]) 
     ]
 
 
-def together(hosts: list[str], groups: Mapping[str, Sequence[str]]) -> str:
+def together(names: list[str], groups: Mapping[str, Sequence[str]]) -> str:
     """Name some hosts as shortly as is clear: a group that is exactly them, or the first few."""
-    if len(hosts) == 1:
-        return hosts[0]
+    if len(names) == 1:
+        return names[0]
     for group in ("all", *groups):
-        if set(groups.get(group, ())) == set(hosts):
-            return f"all {len(hosts)} hosts" if group == "all" else f"group {group}"
-    named = ", ".join(hosts[:NAMED_HOSTS])
-    more = len(hosts) - NAMED_HOSTS
+        if set(groups.get(group, ())) == set(names):
+            return f"all {len(names)} hosts" if group == "all" else f"group {group}"
+    named = ", ".join(names[:NAMED_HOSTS])
+    more = len(names) - NAMED_HOSTS
     return f"{named} and {more} more" if more > 0 else named
 
 
 def counted(lines: Sequence[str]) -> str:
     """Say how many mistakes there are."""
     return "One mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
+
+
+def hosts(count: int) -> str:
+    """Say how many hosts there are."""
+    return "one host" if count == 1 else f"{count} hosts"
 
 
 def refusal(lines: Sequence[str], about: str) -> str:
