@@ -26,7 +26,7 @@ options:
         type: list
         elements: str
         required: true
-      ca: {description: Certificates that the server's is verified against., type: path, required: true}
+      ca: {description: CA certificates that the server is verified by., type: path, required: true}
       client_certificate: {description: Client certificate., type: path}
       client_key: {description: Key of the client certificate., type: path}
       user: {description: User, where no client certificate is given., type: str}

@@ -41,7 +41,7 @@ options:
         type: list
         elements: str
         required: true
-      ca: {description: Certificates that the server's is verified against., type: path, required: true}
+      ca: {description: CA certificates that the server is verified by., type: path, required: true}
       client_certificate: {description: Client certificate., type: path}
       client_key: {description: Key of the client certificate., type: path}
       user: {description: User, where no client certificate is given., type: str}
@@ -117,7 +117,7 @@ ok:
   returned: always
   type: bool
 reasons:
-  description: Why it is a no, each with C(code), C(text) and where it applies C(node), C(index), C(shard).
+  description: Why it is a no, each with C(code) and C(text), and C(node), C(index), C(shard).
   returned: always
   type: list
   elements: dict

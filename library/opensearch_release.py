@@ -34,7 +34,7 @@ options:
     type: str
     required: true
   archive:
-    description: Path or URL that the archive (zip or tar) was fetched from; its name is what counts.
+    description: Path or URL that the archive was fetched from; its name counts.
     type: str
     required: true
   staging:
@@ -54,7 +54,7 @@ options:
       name: {description: Name of the plugin., type: str, required: true}
       version: {description: Its version., type: str, required: true}
       sha512: {description: Checksum of its archive., type: str, required: true}
-      source: {description: Path or URL that its archive was fetched from., type: str, required: true}
+      source: {description: Path or URL that it was fetched from., type: str, required: true}
   java_home:
     description: Java runtime for the plugin installer, where the archive brings none.
     type: path

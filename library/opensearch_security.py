@@ -36,7 +36,7 @@ options:
         type: list
         elements: str
         required: true
-      ca: {description: Certificates that the server's is verified against., type: path, required: true}
+      ca: {description: CA certificates that the server is verified by., type: path, required: true}
       client_certificate: {description: Client certificate., type: path}
       client_key: {description: Key of the client certificate., type: path}
       user: {description: User, where no client certificate is given., type: str}
@@ -109,7 +109,9 @@ def read(client: Client, kind: str) -> dict[str, Any]:
 
 def make_plan(client: Client, params: dict[str, Any]) -> Plan:
     """Compare everything and return the requests, roles before those who get them."""
-    users = [User(u["name"], u["password"], tuple(u["roles"]), u["description"]) for u in params["users"]]
+    users = [
+        User(u["name"], u["password"], tuple(u["roles"]), u["description"]) for u in params["users"]
+    ]
     found = {kind: read(client, kind) for kind in ("internalusers", "roles", "rolesmapping")}
     fits = {
         user.name: client.authenticates(user.name, user.password)

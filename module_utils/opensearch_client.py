@@ -15,8 +15,10 @@ from ansible.module_utils.opensearch_objects import Plan
 try:
     from opensearchpy import OpenSearch
     from opensearchpy import exceptions as errors
-except ImportError:  # reported by connect(), so that documentation and tests need no client
-    OpenSearch = None
+except ImportError:  # reported by Client(), so that documentation and tests need no client
+    HAS_CLIENT = False
+else:
+    HAS_CLIENT = True
 
 CONNECTION_OPTIONS: dict[str, Any] = {
     "urls": {"type": "list", "elements": "str", "required": True},
@@ -58,7 +60,7 @@ class Client:
 
         :raises OpenSearchError: where opensearch-py or a file of the connection is missing
         """
-        if OpenSearch is None:
+        if not HAS_CLIENT:
             raise OpenSearchError(f"opensearch-py is missing in {sys.executable}", final=True)
         options = {**connection, "urls": list(connection["urls"])}
         for name in ("ca", "client_certificate", "client_key", "password_file"):
@@ -100,7 +102,9 @@ class Client:
         try:
             return self._client.transport.perform_request(method, path, params=params, body=body)
         except errors.SSLError as error:
-            raise OpenSearchError(f"TLS with {self._who()} failed: {error.info}", final=True) from error
+            raise OpenSearchError(
+                f"TLS with {self._who()} failed: {error.info}", final=True
+            ) from error
         except errors.ConnectionError as error:
             raise OpenSearchError(f"{self._who()} does not answer: {error.info}") from error
         except errors.TransportError as error:
@@ -128,14 +132,17 @@ class Client:
                 return None
             raise
 
-
     def authenticates(self, user: str, password: str) -> bool:
         """Say whether a user can log in with a password.
 
         :raises OpenSearchError: where the answer is neither a yes nor a no
         """
         probe = OpenSearch(
-            hosts=self.urls, use_ssl=True, verify_certs=True, http_auth=(user, password), **self._trust
+            hosts=self.urls,
+            use_ssl=True,
+            verify_certs=True,
+            http_auth=(user, password),
+            **self._trust,
         )
         try:
             probe.transport.perform_request("GET", "/_plugins/_security/authinfo")
@@ -150,8 +157,8 @@ class Client:
 
         :raises OpenSearchError: at the first that is refused
         """
-        for change in plan.changes:
-            self.request(change.method, change.path, change.body)
+        for method, path, body in plan.requests():
+            self.request(method, path, body)
 
 
 def describe(info: Any) -> str:

@@ -14,7 +14,6 @@ import os
 import platform
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -161,7 +160,7 @@ def certificate_served(layout: Layout, timeout: float = 5.0) -> str | None:
     port = int(found.group(1)) if found else 9200
     try:
         return ssl.get_server_certificate(("127.0.0.1", port), timeout=timeout)
-    except (OSError, ssl.SSLError, socket.timeout):
+    except (TimeoutError, OSError, ssl.SSLError):
         return None
 
 

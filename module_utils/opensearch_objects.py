@@ -20,6 +20,8 @@ class Change:
     name: str
     before: Any = None
     after: Any = None
+    # Objects of one kind that can go into one request: the kind's path, and the object's key there.
+    bulk: tuple[str, str] | None = None
 
 
 @dataclass
@@ -31,6 +33,24 @@ class Plan:
     def add(self, change: Change) -> None:
         """Append a request."""
         self.changes.append(change)
+
+    def requests(self) -> list[tuple[str, str, Any]]:
+        """Return method, path and body of what is to be sent; bulk changes in a row become one.
+
+        The security plugin makes every node read its users again after each request.
+        """
+        sent: list[tuple[str, str, Any]] = []
+        for change in self.changes:
+            if change.bulk is None:
+                sent.append((change.method, change.path, change.body))
+                continue
+            path, key = change.bulk
+            operation = {"op": "add", "path": f"/{key}", "value": change.body}
+            if sent and sent[-1][:2] == ("PATCH", path):
+                sent[-1][2].append(operation)
+            else:
+                sent.append(("PATCH", path, [operation]))
+        return sent
 
     def diff(self) -> dict[str, dict[str, Any]]:
         """Return what is before and after, for Ansible's diff."""
@@ -101,8 +121,8 @@ def plan_allocation(found: Mapping[str, Any], state: str) -> Plan:
     persistent = flatten(found.get("persistent", {}))
     remembered = persistent.get(ALLOCATION_FOUND)
     if state == "held":
-        value = remembered if remembered is not None else persistent.get(ENABLE) or UNSET
-        return plan_cluster_settings(found, {ENABLE: "primaries", ALLOCATION_FOUND: value})
+        kept = remembered if remembered is not None else persistent.get(ENABLE) or UNSET
+        return plan_cluster_settings(found, {ENABLE: "primaries", ALLOCATION_FOUND: kept})
     if remembered is None:
         return Plan()
     value = None if remembered == UNSET else remembered
@@ -187,8 +207,14 @@ def plan_roles(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Plan:
         before = normal_role(found[name]) if name in found else None
         if before != after:
             body = {**after, "index_permissions": [_sent(p) for p in after["index_permissions"]]}
-            plan.add(Change("PUT", f"{SECURITY}/roles/{name}", body, f"role {name}", before, after))
+            plan.add(_put("roles", name, body, f"role {name}", before, after))
     return plan
+
+
+def _put(kind: str, key: str, body: Any, name: str, before: Any, after: Any) -> Change:
+    escaped = key.replace("~", "~0").replace("/", "~1")
+    bulk = (f"{SECURITY}/{kind}", escaped)
+    return Change("PUT", f"{SECURITY}/{kind}/{key}", body, name, before, after, bulk)
 
 
 def _sent(permission: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,8 +246,10 @@ def plan_users(
                 body[key] = existing.get(key) or ({} if key == "attributes" else [])
         if not fits:
             body["password"] = user.password
-        path = f"{SECURITY}/internalusers/{user.name}"
-        plan.add(Change("PUT", path, body, f"user {user.name}", before, after))
+        change = _put("internalusers", user.name, body, f"user {user.name}", before, after)
+        if existing is not None:
+            change.bulk = None  # only a request of its own keeps a password that is not sent
+        plan.add(change)
     return plan
 
 
@@ -248,9 +276,8 @@ def plan_mappings(found: Mapping[str, Any], wanted: Sequence[User], purge: bool 
             continue
         body = {key: existing.get(key) or [] for key in MAPPING_KEYS}
         body["users"] = sorted(after)
-        path = f"{SECURITY}/rolesmapping/{role}"
         name = f"users with role {role}"
-        plan.add(Change("PUT", path, body, name, sorted(before), sorted(after)))
+        plan.add(_put("rolesmapping", role, body, name, sorted(before), sorted(after)))
     return plan
 
 

@@ -327,9 +327,7 @@ def _needs_other_copies(state: ClusterState, node: Node, verdict: Verdict) -> No
     for key, holders in sorted(active.items()):
         if holders == {node.id}:
             text = f"{node.name} holds the only started copy of {key[0]}[{key[1]}]"
-            verdict.no(
-                "shard_without_other_copy", text, node=node.name, index=key[0], shard=key[1]
-            )
+            verdict.no("shard_without_other_copy", text, node=node.name, index=key[0], shard=key[1])
 
 
 def _needs_quorum(state: ClusterState, node: Node, verdict: Verdict) -> None:
