@@ -13,6 +13,8 @@ TIERS = ("edge", "app", "opensearch", "cache", "storage", "ops")
 EVERYWHERE = ("preflight", "base", "firewall", "pki")
 SUBGROUPS = ("opensearch_manager", "opensearch_hot", "opensearch_warm")
 
+ADMIN_NETWORKS = "base_admin_networks"
+
 SECRET_NAME = re.compile(r"(password|passphrase|secret|signing_key|token|private_key)s?$")
 SHOWN_CHARACTERS = 80
 

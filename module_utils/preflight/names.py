@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.preflight.model import (
+    ADMIN_NETWORKS,
     SUBGROUPS,
     TIERS,
     Host,
@@ -27,6 +28,7 @@ NEARLY_THE_SAME = 0.92
 # A misspelt name still tells that its value is nobody's business.
 SECRET_SLIP = re.compile(r"pas+w|phrase|secr|sign|token", re.IGNORECASE)
 NOT_OURS = ("ansible_", "vault_")
+ELEMENTS = {"str": "texts", "dict": "mappings", "int": "whole numbers", "path": "paths"}
 UNDEFINED = re.compile(r"'(\w+)' is undefined")
 NO_GROUP = re.compile(r"object of type 'dict' has no attribute '(\w+)'")
 
@@ -69,6 +71,8 @@ def undefined_variables(inventory: Inventory) -> Iterator[Mistake]:
         for name, reason in unreadable(inventory, host):
             cause = UNDEFINED.search(reason)
             missing_group = NO_GROUP.search(reason)
+            if cause and cause[1] == ADMIN_NETWORKS:
+                continue  # said by network.nobody_let_in
             if cause:
                 needed_by.setdefault(cause[1], []).append(name)
             elif not (missing_group and missing_group[1] in (*TIERS, *SUBGROUPS)):
@@ -186,7 +190,8 @@ def wanted(option: Mapping[str, Any]) -> str:
         return f"one of {shown([str(choice) for choice in option['choices']])}"
     if kind == "list":
         keys = ", ".join(option.get("options") or ())
-        return f"a list of {option.get('elements', 'value')}s" + (f" with {keys}" if keys else "")
+        elements = ELEMENTS.get(str(option.get("elements")), "values")
+        return f"a list of {elements}" + (f" with {keys}" if keys else "")
     names = {
         "str": "a text",
         "int": "a whole number",

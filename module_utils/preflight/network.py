@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.preflight.model import (
+    ADMIN_NETWORKS,
     SUBGROUPS,
     TIERS,
     Host,
@@ -44,11 +45,10 @@ def networks(inventory: Inventory) -> Iterator[Mistake]:
 def nobody_let_in(inventory: Inventory) -> Iterator[Mistake]:
     """A firewall that lets no administrator in ends the installation."""
     for host in inventory.hosts.values():
-        name = "base_admin_networks"
-        if host.get(name) in ([], ()) and host.get("firewall_enabled", True):
+        if host.get(ADMIN_NETWORKS) in ([], ()) and host.get("firewall_enabled", True):
             yield Mistake(
                 host.name,
-                name,
+                ADMIN_NETWORKS,
                 "[]",
                 "leaves the firewall with nobody who may come in by ssh",
                 "write the networks that administrators come from, such as [10.0.0.0/24]",

@@ -238,7 +238,7 @@ MISTAKES = {
     ),
     "missing key in a list": (
         "edge: {edge_upstreams: [{name: app1, port: 7860}]}",
-        ["edge_upstreams", "address", "write a list of dicts with name, address, port"],
+        ["edge_upstreams", "address", "write a list of mappings with name, address, port"],
     ),
     "placeholder left": (
         "app: {app_site_title: CHANGE ME}",
