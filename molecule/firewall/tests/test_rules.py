@@ -48,7 +48,9 @@ asyncio.run(all_of(%r))
 def listening(hosts: dict[str, Any]) -> Iterator[None]:
     """Listen on all ports of all hosts."""
     for host in hosts.values():
-        host.check_output("systemd-run --collect --unit=listener python3 -c %s", LISTENER % (PORTS,))
+        host.check_output(
+            "systemd-run --collect --unit=listener python3 -c %s", LISTENER % (PORTS,)
+        )
         host.check_output("timeout 5 sh -c 'until grep -q :1EDF /proc/net/tcp; do sleep 0.1; done'")
     yield
     for host in hosts.values():
