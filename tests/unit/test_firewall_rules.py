@@ -1,0 +1,84 @@
+"""The filter that turns the firewall rules of the roles into addresses."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+GROUPS = {"all": ["app1", "app2", "os1", "odd", "named"], "app": ["app1", "app2"], "os": ["os1"]}
+HOSTVARS: dict[str, dict[str, Any]] = {
+    "app1": {"base_address": "10.0.0.21"},
+    "app2": {"base_address": "10.0.0.22"},
+    "os1": {"base_address": "10.0.0.31"},
+    "odd": {},
+    "named": {"base_address": "named.example.org"},
+}
+
+Resolve = Callable[..., list[dict[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def resolve(project: Path) -> Resolve:
+    path = project / "filter_plugins/firewall_rules.py"
+    spec = importlib.util.spec_from_file_location("firewall_rules", path)
+    assert spec and spec.loader
+    plugin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plugin)
+    found: Resolve = plugin.FilterModule().filters()["firewall_rules"]
+    return lambda rules, host="os1": found(
+        rules, {**GROUPS, "bad": ["odd"], "n": ["named"]}, HOSTVARS, host
+    )
+
+
+def short(rules: list[dict[str, str]]) -> list[str]:
+    return [f"{r['name']} {r['proto']} {r['port']} {r['source']}" for r in rules]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"port": 9200, "from": ["app"]}, ["x tcp 9200 10.0.0.21", "x tcp 9200 10.0.0.22"]),
+        ({"port": [80, 443], "from": ["any"]}, ["x tcp 80,443 any"]),
+        ({"port": "6000:6010", "from": ["10.1.0.0/16"]}, ["x tcp 6000:6010 10.1.0.0/16"]),
+        ({"proto": "vrrp", "from": ["app"]}, ["x vrrp  10.0.0.21", "x vrrp  10.0.0.22"]),
+        ({"port": 1, "from": ["app", "10.0.0.21"]}, ["x tcp 1 10.0.0.21", "x tcp 1 10.0.0.22"]),
+        ({"port": 1, "from": ["os"]}, []),
+        ({"port": 1, "from": []}, []),
+        ({"port": 1, "from": ["2001:db8::/32"]}, ["x tcp 1 2001:db8::/32"]),
+    ],
+)
+def test_resolution(resolve: Resolve, rule: dict[str, Any], expected: list[str]) -> None:
+    assert short(resolve([{"name": "x", **rule}])) == expected
+
+
+def test_the_same_traffic_under_two_names_is_one_rule(resolve: Resolve) -> None:
+    rules = [{"name": n, "port": 1, "from": ["app"]} for n in ("first", "second")]
+    assert {rule["name"] for rule in resolve(rules)} == {"first"}
+
+
+def test_one_host_in_every_group_needs_no_rules(resolve: Resolve) -> None:
+    assert resolve([{"name": "x", "port": 1, "from": ["os", "os"]}], "os1") == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ({"port": 1, "from": ["appp"]}, "'appp' in 'from' is neither a group of the inventory"),
+        ({"port": 1, "from": "app"}, "'from' must be a list"),
+        ({"port": 1}, "'from' must be a list"),
+        ({"port": 1, "from": ["10.0.0.1/24"]}, "write 10.0.0.1 for the one or 10.0.0.0/24 for"),
+        ({"port": 1, "from": ["bad"]}, "host odd has no base_address"),
+        ({"port": 1, "from": ["n"]}, "base_address of host named is 'named.example.org'"),
+        ({"ports": 1, "from": ["app"]}, "unknown key 'ports', a rule has from, name, port, proto"),
+        ({"name": "", "port": 1, "from": ["app"]}, "without a name"),
+    ],
+)
+def test_mistakes(resolve: Resolve, rule: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(AnsibleFilterError) as refused:
+        resolve([{"name": "x", **rule}])
+    assert sentence in str(refused.value)
