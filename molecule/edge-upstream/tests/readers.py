@@ -167,8 +167,12 @@ class Site:
         return str(self.on_app(f"curl -sS -m 20 {certificate} {arguments}").stdout)
 
     def serving(self) -> set[str]:
-        """Return the nodes that answer new readers of the first edge."""
-        return {fetch(self.edge).json()["node"] for _ in range(12)}
+        """Return the nodes that answer new readers of the first edge, or statuses of failures."""
+        answers = [fetch(self.edge) for _ in range(16)]
+        return {
+            answer.json()["node"] if answer.status == 200 else str(answer.status)
+            for answer in answers
+        }
 
     def holders(self) -> list[str]:
         """Return the edges that have the service's address."""
