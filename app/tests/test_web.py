@@ -170,6 +170,14 @@ def test_static_files_are_kept_for_ever_under_their_own_address(site: Site, name
     assert site.get("/static/../settings.py").status_code == 404
 
 
+def test_only_get_and_head(site: Site) -> None:
+    assert site.client.head("/").status_code == 200
+    assert site.client.head("/ready").status_code == 200
+    for method in ("POST", "PUT", "DELETE"):
+        assert site.client.request(method, "/").status_code == 405
+        assert site.client.request(method, "/api/search?q=abc").status_code == 405
+
+
 def test_request_ids(site: Site) -> None:
     assert len(site.get("/live").headers["x-request-id"]) == 32
     given = {"X-Request-ID": "edge-12345678"}

@@ -54,6 +54,8 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # the server leaves the body out
+            scope = {**scope, "method": "GET"}
         identity = _request_id(scope)
         token = request_id.set(identity)
         start = time.perf_counter()

@@ -90,8 +90,10 @@ async def answers(client: AsyncOpenSearch, name: str) -> str:
 def describe(error: Exception) -> str:
     """One line about a failure, without the request's body and without credentials."""
     if isinstance(error, TransportError):
-        status, kind = error.status_code, error.error
+        status, kind = error.status_code, str(error.error)
         if status in ("N/A", "TIMEOUT"):
+            if "CERTIFICATE_VERIFY_FAILED" in kind:
+                return "a node's certificate is not accepted"
             return "no node answers"
         return f"{status} {kind}"
     return type(error).__name__
