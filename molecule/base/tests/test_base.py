@@ -88,7 +88,7 @@ def test_the_journal_is_kept_and_bounded(host: Any) -> None:
 
 def test_the_clock_shows_the_zone_of_the_inventory(host: Any) -> None:
     """Winter or summer, Berlin is not UTC."""
-    assert host.check_output("date +%%Z") in {"CET", "CEST"}
+    assert host.check_output("date +%Z") in {"CET", "CEST"}
 
 
 def test_one_time_service_is_installed_and_held_back_by_its_own_condition(
