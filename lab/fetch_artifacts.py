@@ -101,6 +101,7 @@ def fetch(artifact: Artifact, folder: Path) -> bool:
     target = folder / artifact.file
     if target.exists() and sha512_of(target) == artifact.sha512:
         return False
+    print(f"  fetching {artifact.maven}", flush=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
         work = Path(temporary)
         ready = download(artifact, work, folder.parent / "maven")
