@@ -382,23 +382,49 @@ class Node:
         """Hand the primary's role to a replica; say whether there was something to hand over."""
         if len(self.params["nodes"]) == 1:
             return False
-        with self.server() as server:
+        with self.server() as server, self.sentinel() as sentinel:
             replication = server.info("replication")
-        if replication.get("role") == "slave":
-            return False
-        reasons = reasons_no_standby(replication)
-        if reasons:
-            raise CacheError(f"{self.params['name']} must stay primary: {'; '.join(reasons)}")
-        with self.sentinel() as sentinel:
+            if replication.get("role") == "slave":
+                return False
+            reasons = reasons_no_standby(replication)
+            if reasons:
+                raise CacheError(f"{self.params['name']} must stay primary: {'; '.join(reasons)}")
             sentinel.call("SENTINEL", "CKQUORUM", self.params["service_name"])
-            sentinel.call("SENTINEL", "FAILOVER", self.params["service_name"])
-        wait_for(self._reasons_still_primary, self.params["timeout"])
+            self._hand_over(server, sentinel)
         return True
 
-    def _reasons_still_primary(self) -> list[str]:
-        with self.server() as server:
-            role = server.info("replication").get("role")
-        return [] if role == "slave" else [f"{self.params['name']} is still primary"]
+    def _hand_over(self, server: Connection, sentinel: Connection) -> None:
+        """Let a replica take over while writes wait, so that none is acknowledged and lost."""
+
+        def reasons_behind() -> list[str]:
+            server.call("CLIENT", "PAUSE", "5000", "WRITE")
+            return reasons_no_standby(server.info("replication"), exact=True)
+
+        def reasons_not_promoted() -> list[str]:
+            server.call("CLIENT", "PAUSE", "5000", "WRITE")
+            return [] if self._promoted() else ["no replica was promoted"]
+
+        try:
+            wait_for(reasons_behind, 10, pause=0.05)
+            sentinel.call("SENTINEL", "FAILOVER", self.params["service_name"])
+            wait_for(reasons_not_promoted, self.params["timeout"], pause=0.1)
+            # Sentinel would say so as well, in a second or two. Who waits is now sent there.
+            server.call("REPLICAOF", self._promoted(), str(self.params["port"]))
+        finally:
+            server.call("CLIENT", "UNPAUSE")
+
+    def _promoted(self) -> str:
+        """Return another node that is primary, empty where there is none."""
+        for name in self.params["nodes"]:
+            if name == self.params["name"]:
+                continue
+            try:
+                with Connection(name, self.params["port"], self.access) as other:
+                    if other.info("replication").get("role") == "master":
+                        return str(name)
+            except CacheError:
+                continue
+        return ""
 
     def reasons_not_ready(self) -> list[str]:
         """Say what this node still lacks."""

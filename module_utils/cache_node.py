@@ -203,23 +203,25 @@ def reasons_not_ready(replication: Mapping[str, str], persistence: Mapping[str, 
     return reasons
 
 
-def reasons_no_standby(replication: Mapping[str, str]) -> list[str]:
+def reasons_no_standby(replication: Mapping[str, str], exact: bool = False) -> list[str]:
     """Say why no replica could take over from this primary.
 
     :param replication: INFO replication of the primary
+    :param exact: whether every replica must have all that the primary wrote
     """
     replicas = [
         pairs(value.replace("=", ",").split(","))
         for key, value in replication.items()
         if key.startswith("slave") and key[5:].isdigit()
     ]
+    online = [replica for replica in replicas if replica.get("state") == "online"]
     if not replicas:
         return ["it has no replica"]
-    if not any(
-        replica.get("state") == "online" and int(replica.get("lag", "99")) <= 2
-        for replica in replicas
-    ):
+    if not any(int(replica.get("lag", "99")) <= 2 for replica in online):
         return ["none of its replicas is up to date"]
+    written = replication.get("master_repl_offset")
+    if exact and any(replica.get("offset") != written for replica in online):
+        return ["its replicas have not everything yet"]
     return []
 
 

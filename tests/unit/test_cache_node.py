@@ -124,6 +124,21 @@ def test_a_primary_needs_a_standby(replicas: list[str], reasons: list[str]) -> N
     assert reasons_no_standby(replication) == reasons
 
 
+@pytest.mark.parametrize(
+    ("offset", "reasons"),
+    [("90", []), ("89", ["its replicas have not everything yet"])],
+)
+def test_a_hand_over_waits_for_the_last_write(offset: str, reasons: list[str]) -> None:
+    replication = {
+        "role": "master",
+        "master_repl_offset": "90",
+        "slave0": "ip=cache2,port=6379,state=online,offset=90,lag=0",
+        "slave1": f"ip=cache3,port=6379,state=online,offset={offset},lag=1",
+    }
+    assert reasons_no_standby(replication, exact=True) == reasons
+    assert reasons_no_standby(replication) == []
+
+
 def test_info_is_read_by_line() -> None:
     text = "# Replication\r\nrole:slave\r\nmaster_host:2001:db8::1\r\n\r\n"
     assert parse_info(text) == {"role": "slave", "master_host": "2001:db8::1"}
