@@ -14,14 +14,11 @@ KEYWORD_NOT_SEARCHED: dict[str, Any] = {"type": "keyword", "index": False, "doc_
 FACET: dict[str, Any] = {"type": "keyword", "ignore_above": 512}
 
 
-def _english(*, offsets: bool = False, searched_whole: bool = True) -> dict[str, Any]:
-    field: dict[str, Any] = {"type": "text", "analyzer": "research_english"}
-    if offsets:  # highlights of long texts without analysing them again
-        field["index_options"] = "offsets"
-    if searched_whole:
-        field["copy_to"] = "everything"
-    return field
-
+# One analysis for every field that is searched, names too: only so can OpenSearch look for the
+# words of a query across the fields, one in the title and another among the authors.
+TEXT: dict[str, Any] = {"type": "text", "analyzer": "research_english"}
+# offsets: highlights of long texts without analysing them again
+LONG_TEXT: dict[str, Any] = TEXT | {"index_options": "offsets"}
 
 ANALYSIS: dict[str, Any] = {
     "filter": {
@@ -41,11 +38,6 @@ ANALYSIS: dict[str, Any] = {
                 "research_stemmer",
             ],
         },
-        "research_names": {
-            "type": "custom",
-            "tokenizer": "standard",
-            "filter": ["lowercase", "asciifolding"],
-        },
     },
 }
 
@@ -53,21 +45,11 @@ MAPPINGS: dict[str, Any] = {
     "dynamic": "strict",
     "properties": {
         "kind": KEYWORD,
-        "title": _english(offsets=True),
-        "abstract": _english(offsets=True),
-        "text": _english(offsets=True),  # one value per page
-        "authors": {
-            "type": "text",
-            "analyzer": "research_names",
-            "copy_to": "everything",
-            "fields": {"facet": FACET},
-        },
-        "venue": {
-            "type": "text",
-            "analyzer": "research_english",
-            "copy_to": "everything",
-            "fields": {"facet": FACET},
-        },
+        "title": LONG_TEXT,
+        "abstract": LONG_TEXT,
+        "text": LONG_TEXT,  # one value per page
+        "authors": TEXT | {"fields": {"facet": FACET}},
+        "venue": TEXT | {"fields": {"facet": FACET}},
         "year": {"type": "short"},
         "language": FACET,
         "doi": FACET,
@@ -77,9 +59,6 @@ MAPPINGS: dict[str, Any] = {
         "source": KEYWORD_NOT_SEARCHED,
         "content_hash": KEYWORD_NOT_SEARCHED,
         "ingested_at": {"type": "date"},
-        # every word of a document once, whatever the field: decides what is found,
-        # while the fields above decide in which order
-        "everything": _english(searched_whole=False) | {"norms": False},
     },
 }
 

@@ -20,39 +20,28 @@ FACET_SIZE = {"kind": 10, "year": 100, "venue": 10, "author": 10}
 
 # Of up to three words all must be there, of up to six all but one; of a sentence, a part.
 ENOUGH_WORDS = "3<-1 6<60% 12<40%"
+SEARCHED = ["title", "abstract", "text", "venue", "authors"]
+TIE_BREAKER = 0.3
+NEAR_WORDS = 4
 
 
 def matching(query: SearchQuery, boosts: Search) -> dict[str, Any]:
     """Which documents are found, and in what order."""
-    fields = [f"title^{boosts.title_boost}", "abstract", "text", "venue"]
-    ranking: list[dict[str, Any]] = [
-        {
-            "multi_match": {
-                "query": query.q,
-                "fields": [*fields, f"authors^{boosts.author_boost}"],
-                "type": "best_fields",
-                "tie_breaker": 0.3,
-            }
-        }
-    ]
-    near = [
-        {
-            "multi_match": {
-                "query": query.q,
-                "fields": fields,
-                "type": "phrase",
-                "slop": 4,
-                "boost": boosts.phrase_boost,
-            }
-        }
-    ]
+
+    def words(kind: str, fields: list[str], **options: Any) -> dict[str, Any]:
+        return {"multi_match": {"query": query.q, "type": kind, "fields": fields, **options}}
+
+    boosted = [f"title^{boosts.title_boost}", "abstract", "text", "venue"]
+    found = words("cross_fields", SEARCHED, minimum_should_match=ENOUGH_WORDS)
+    ranked = words(
+        "best_fields", [*boosted, f"authors^{boosts.author_boost}"], tie_breaker=TIE_BREAKER
+    )
+    near = words("phrase", boosted, slop=NEAR_WORDS, boost=boosts.phrase_boost)
     return {
         "bool": {
-            "filter": [
-                {"match": {"everything": {"query": query.q, "minimum_should_match": ENOUGH_WORDS}}}
-            ],
-            "must": ranking,
-            "should": near if boosts.phrase_boost else [],
+            "filter": [found],
+            "must": [ranked],
+            "should": [near] if boosts.phrase_boost else [],
         }
     }
 
