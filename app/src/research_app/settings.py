@@ -119,9 +119,9 @@ class Cache(_Section):
 
 
 class Search(_Section):
-    title_boost: Annotated[float, Field(gt=0, le=100)] = 3.0
-    author_boost: Annotated[float, Field(gt=0, le=100)] = 2.0
-    phrase_boost: Annotated[float, Field(ge=0, le=100)] = 1.5
+    title_boost: Annotated[float, Field(gt=0, le=100)] = 1.5
+    author_boost: Annotated[float, Field(gt=0, le=100)] = 1.0
+    phrase_boost: Annotated[float, Field(ge=0, le=100)] = 0.5
     timeout_seconds: Seconds = 8.0
 
 

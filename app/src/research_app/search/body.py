@@ -18,10 +18,11 @@ SHOWN = [
 FACETS = {"kind": "kind", "year": "year", "venue": "venue.facet", "author": "authors.facet"}
 FACET_SIZE = {"kind": 10, "year": 100, "venue": 10, "author": 10}
 
-# Of up to three words all must be there, of up to six all but one; of a sentence, a part.
-ENOUGH_WORDS = "3<-1 6<60% 12<40%"
+# Of up to three words all must be there, of up to five all but one, of up to eight half; a whole
+# question is ranked only, since asking more of it loses documents that answer it.
+ENOUGH_WORDS = "3<-1 5<50% 8<1"
 SEARCHED = ["title", "abstract", "text", "venue", "authors"]
-TIE_BREAKER = 0.3
+TIE_BREAKER = 0.5
 NEAR_WORDS = 4
 
 
