@@ -58,7 +58,8 @@ class Node(BaseHTTPRequestHandler):
         """Send one whole response."""
         body = text.encode()
         self.send_response(status)
-        for name, value in {"Content-Type": kind, **(more or {})}.items():
+        own = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "unsafe-url"}
+        for name, value in {"Content-Type": kind, **own, **(more or {})}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

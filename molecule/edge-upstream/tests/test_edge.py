@@ -73,6 +73,7 @@ def test_security_headers(site: Site, path: str) -> None:
     assert head.count("x-content-type-options: nosniff") == 1
     assert "x-frame-options: sameorigin" in head
     assert "referrer-policy: strict-origin-when-cross-origin" in head
+    assert head.count("referrer-policy:") == 1
     assert "permissions-policy: camera=()" in head
     assert "content-security-policy: frame-ancestors 'self'" in head
     assert re.search(r"x-request-id: [0-9a-f-]{32,36}", head)
