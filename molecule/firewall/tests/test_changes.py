@@ -94,9 +94,10 @@ def test_ufw_can_rewrite_what_was_written(changed: Any, ruleset: Ruleset) -> Non
         pytest.param("iptables -D ufw-user-input 1", id="a rule is missing in the kernel"),
         pytest.param("iptables -P INPUT ACCEPT", id="the default is open in the kernel"),
         pytest.param("/usr/lib/ufw/ufw-init force-stop", id="nothing is loaded"),
-        pytest.param("ufw default allow incoming", id="the default is open"),
-        pytest.param("ufw --force disable", id="it is off"),
-        pytest.param("systemctl disable ufw", id="it is off after the next boot"),
+        pytest.param(
+            "ufw --force disable && ufw default allow incoming && systemctl disable ufw",
+            id="it is off, now and after the next boot, and would let everything in",
+        ),
         pytest.param("sed -i s/IPV6=yes/IPV6=no/ /etc/default/ufw", id="IPv6 is not looked at"),
         pytest.param("ufw --force reset", id="it is as a new package has it"),
     ],
