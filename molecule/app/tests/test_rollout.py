@@ -12,6 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+# A release is installed and hosts restart one by one; on a busy machine that takes minutes.
+pytestmark = pytest.mark.timeout(1500)
+
 NAMES = ["app-1", "app-2"]
 RELEASES = "/opt/research-app/releases"
 Get = Callable[..., tuple[int, Any]]
