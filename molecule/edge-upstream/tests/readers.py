@@ -108,6 +108,7 @@ class Load:
         self._pool.shutdown()
         for reader in self._running:
             reader.result()
+        self.longest_gap = max(self.longest_gap, time.monotonic() - self._last)
         print(f"{self.count} requests, {len(self.failures)} failed, gap {self.longest_gap:.2f} s")
 
     def _read(self) -> None:
@@ -168,23 +169,31 @@ class Site:
 
     def serving(self) -> set[str]:
         """Return the nodes that answer new readers of the first edge, or statuses of failures."""
-        answers = [fetch(self.edge) for _ in range(16)]
-        return {
-            answer.json()["node"] if answer.status == 200 else str(answer.status)
-            for answer in answers
-        }
+        found = set()
+        for _ in range(16):
+            try:
+                answer = fetch(self.edge)
+            except (OSError, http.client.HTTPException) as error:
+                return {repr(error)}
+            found.add(answer.json()["node"] if answer.status == 200 else str(answer.status))
+        return found
 
     def holders(self) -> list[str]:
         """Return the edges that have the service's address."""
         wanted = f" {self.vip}/"
         return [name for name in self.edges if wanted in self.run("ip -4 -o addr", name).stdout]
 
+    def became_holder(self, name: str) -> float:
+        """Return when an edge last took the service's address, by its own journal."""
+        journal = self.run("journalctl -u keepalived -o short-unix -g MASTER", name).stdout
+        return float(journal.split("\n")[-2].split()[0])
+
     def restore(self) -> None:
-        """Start whatever a test has stopped."""
+        """Start whatever a test has stopped; on a busy machine that takes its time."""
         self.on_app(
             "rm -f /run/upstream-*.draining; "
             "systemctl start upstream@app1 upstream@app2 upstream@impostor"
         )
         for name in self.edges:
             self.run(f"systemctl start {self.proxy} keepalived", name)
-        eventually(lambda: self.serving() == set(NODES))
+        eventually(lambda: self.serving() == set(NODES), 60)
