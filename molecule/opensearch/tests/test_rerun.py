@@ -1,0 +1,138 @@
+"""A run restarts what must restart, once, and nothing else; the first cluster is formed once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+HOST = "opensearch-1"
+Process = Callable[[], str]
+Shell = Callable[[str], str]
+
+
+def test_the_request_for_a_cluster_is_gone(shell: Shell) -> None:
+    assert shell("ls /run/opensearch.bootstrap 2>/dev/null") == ""
+    assert "initial_cluster_manager_nodes" not in shell("cat /etc/opensearch/opensearch.yml")
+
+
+def test_a_second_run_restarts_nothing(playbook: Any, process: Process) -> None:
+    before = process()
+    assert playbook() == {HOST: 0}
+    assert process() == before
+
+
+def test_another_heap_is_one_restart(
+    playbook: Any, process: Process, shell: Shell, ask: Any
+) -> None:
+    uuid = ask("GET", "/", "admin").body["cluster_uuid"]
+    before = process()
+    playbook(opensearch_heap="560m")
+    after = process()
+    assert after != before
+    assert "NRestarts=0" in after
+    assert "Xmx560m" in shell("tr '\\0' ' ' < /proc/$(pgrep -o java)/cmdline")
+    assert playbook(opensearch_heap="560m") == {HOST: 0}
+    assert process() == after
+    assert ask("GET", "/", "admin").body["cluster_uuid"] == uuid
+
+
+def test_a_killed_node_is_started_without_the_rolling_path(
+    playbook: Any, process: Process, shell: Shell
+) -> None:
+    shell("systemctl kill --signal=SIGKILL opensearch; systemctl stop opensearch")
+    assert shell("systemctl is-active opensearch") in ("failed", "inactive")
+    # The heap of the inventory again: the start takes it over, so nothing is left to roll.
+    playbook()
+    started = process()
+    assert playbook() == {HOST: 0}
+    assert process() == started
+
+
+def test_a_renewed_certificate_is_taken_over_without_a_restart(
+    playbook: Any, process: Process, shell: Shell
+) -> None:
+    before = process()
+    serial = "openssl x509 -noout -serial"
+    old = shell(f"{serial} -in /etc/opensearch/certs/host.pem")
+    shell("rm /etc/research-pki/host.pem")
+    playbook()
+    new = shell(f"{serial} -in /etc/opensearch/certs/host.pem")
+    assert new != old
+    served = f"openssl s_client -connect localhost:9200 </dev/null 2>/dev/null | {serial}"
+    deadline = time.monotonic() + 30
+    while shell(served) != new and time.monotonic() < deadline:
+        time.sleep(1)
+    assert shell(served) == new
+    assert process() == before
+
+
+def module(name: str, check: bool = False, **options: Any) -> dict[str, Any]:
+    """Run one of the modules on the host."""
+    connection = {
+        "urls": ["https://opensearch-1:9200"],
+        "ca": "/etc/research-pki/ca.pem",
+        "client_certificate": "/etc/research-pki/opensearch-admin.pem",
+        "client_key": "/etc/research-pki/opensearch-admin.pem.key",
+        **options.pop("connection", {}),
+    }
+    arguments = json.dumps({"connection": connection, **options})
+    done = subprocess.run(
+        [
+            "ansible", HOST, "--inventory", f"{HOST},", "--connection=containers.podman.podman",
+            "--module-name", name, "--args", arguments, *(["--check"] if check else []),
+            "--extra-vars=ansible_python_interpreter=/opt/research-ops/current/bin/python",
+        ],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
+             "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACKS_ENABLED": ""},
+    )  # fmt: skip
+    tasks = json.loads(done.stdout)["plays"][0]["tasks"]
+    result: dict[str, Any] = tasks[0]["hosts"][HOST]
+    return result
+
+
+def four(name: str, **options: Any) -> list[bool]:
+    """Check, apply, check, apply, and say which of the four changed something."""
+    return [module(name, check, **options)["changed"] for check in (True, False, True, False)]
+
+
+def test_each_module_changes_once() -> None:
+    once = [True, True, False, False]
+    settings = {"cluster.max_shards_per_node": 900}
+    assert four("opensearch_cluster_settings", settings=settings) == once
+    reset = {"cluster.max_shards_per_node": None}
+    assert four("opensearch_cluster_settings", settings=reset) == once
+    assert four("opensearch_allocation", state="held") == once
+    assert four("opensearch_allocation", state="restored") == once
+    template = {"probe": {"index_patterns": ["probe*"], "settings": {"number_of_shards": 1}}}
+    assert four("opensearch_index_template", templates=template) == once
+    assert four("opensearch_index_template", absent=["probe"]) == once
+    role = {"probe": {"cluster_permissions": ["cluster_monitor"]}}
+    user = {"name": "probe", "password": "Probe-3kdfj39dfkj39", "roles": ["probe"]}
+    assert four("opensearch_security", users=[user], roles=role) == once
+    other = {**user, "password": "Other-3kdfj39dfkj39"}
+    assert four("opensearch_security", users=[other], roles=role) == once
+
+
+def test_a_wrong_connection_is_one_clear_error() -> None:
+    settings = {"cluster.max_shards_per_node": 901}
+    for connection, message in (
+        ({"ca": "/etc/ssl/certs/ca-certificates.crt.absent"}, "is missing"),
+        ({"urls": ["https://opensearch-1:9201"]}, "does not answer"),
+        ({"ca": "/etc/ssl/certs/ISRG_Root_X1.pem"}, "TLS with https://opensearch-1:9200 failed"),
+    ):
+        failed = module("opensearch_cluster_settings", settings=settings, connection=connection)
+        assert failed["failed"]
+        assert message in failed["msg"]
+
+
+def test_the_gate_says_what_stopping_the_only_node_means() -> None:
+    said = module("opensearch_health", question="may_stop", node=HOST)
+    assert said["ok"]
+    assert [note["code"] for note in said["notes"]] == ["unavoidable_outage"]
+    absent = module("opensearch_health", question="has_joined", node="nobody", fail=False)
+    assert [reason["code"] for reason in absent["reasons"]] == ["node_absent"]
