@@ -201,7 +201,7 @@ class SearchTraffic:
     WORDS = ("translation", "parsing", "summarization", "dialogue", "embedding", "speech", "corpus")
 
     def __init__(self, authority: Path, pause: float = 0.2) -> None:
-        self._reader = Reader(authority, timeout=5)
+        self._reader = Reader(authority, timeout=2.5)
         self._pause = pause
         self._stop = Event()
         self._thread = Thread(target=self._run, daemon=True)
