@@ -53,7 +53,7 @@ def test_check_mode_finds_nothing_to_do(record: Callable[[str], None]) -> None:
 @pytest.mark.timeout(1800)
 def test_a_killed_run_is_resumed(lab: Lab, reader: Reader, record: Callable[[str], None]) -> None:
     """Kill the controller three times at random in a run that has work to do on all tiers."""
-    setting = ["-e", "opensearch_search_queue_size=1500", "-e", "app_drain_seconds=5"]
+    setting = ["-e", "opensearch_search_queue=1500", "-e", "app_drain_seconds=5"]
     seed = random.SystemRandom().randrange(10**6)
     chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
     command = ["ansible-playbook", "-i", str(INVENTORY), str(ROOT / "playbooks" / "site.yml")]
