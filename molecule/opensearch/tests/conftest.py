@@ -88,6 +88,7 @@ def playbook() -> Playbook:
             capture_output=True,
             text=True,
             check=False,
+            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
         )
         assert done.returncode == 0, done.stdout + done.stderr
         found = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", done.stdout, re.MULTILINE)

@@ -144,7 +144,7 @@ MAY_NOT = [
     ("app", "GET", "/.opendistro_security/_search", None),
     ("monitoring", "GET", "/research_assistant/_search", None),
     ("monitoring", "PUT", "/research_assistant/_doc/3", DOCUMENT),
-    ("monitoring", "PUT", "/_cluster/settings", {"persistent": {}}),
+    ("monitoring", "PUT", "/_cluster/settings", {"persistent": {"search.max_buckets": 9}}),
     ("backup", "GET", "/research_assistant/_search", None),
     ("backup", "DELETE", "/research_assistant", None),
     ("logwriter", "GET", "/logs-2026.11/_search", None),
