@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 from tests.e2e.conftest import INVENTORY, ROOT, Lab, Reader, run_site
@@ -50,6 +51,14 @@ def test_check_mode_finds_nothing_to_do(record: Callable[[str], None]) -> None:
     assert changed(done.stdout) == {}, changed_tasks(done.stdout)
 
 
+def kill_tree(pid: int) -> None:
+    """Kill a controller with its workers, as the loss of its machine would."""
+    controller = psutil.Process(pid)
+    for process in [controller, *controller.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 @pytest.mark.timeout(1800)
 def test_a_killed_run_is_resumed(lab: Lab, reader: Reader, record: Callable[[str], None]) -> None:
     """Kill the controller three times at random in a run that has work to do on all tiers."""
@@ -65,10 +74,9 @@ def test_a_killed_run_is_resumed(lab: Lab, reader: Reader, record: Callable[[str
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
         time.sleep(chance.uniform(5, 60))
-        os.killpg(run.pid, signal.SIGKILL)
+        kill_tree(run.pid)
         run.wait()
     done = run_site(*setting)
     assert done.returncode == 0, f"seed {seed}\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
