@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import contextlib
 import json
 import re
 import socket
@@ -249,7 +250,8 @@ def test_a_client_that_dawdles_is_cut_off(site: Site) -> None:
         slow.settimeout(10)
         slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
         start = time.monotonic()
-        slow.recv(4096)
+        with contextlib.suppress(ConnectionResetError):  # the blunter way to end it
+            slow.recv(4096)
         assert time.monotonic() - start < 6
 
 
