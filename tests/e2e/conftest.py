@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 from urllib.parse import urlencode
 
@@ -196,44 +196,61 @@ class Traffic:
 
 
 class SearchTraffic:
-    """A reader who searches five times a second until stopped; never the same search twice."""
+    """Readers who search all the time until stopped, hardly ever for the same.
+
+    There are several, so that one who waits for a dead host does not hide that it was replaced: the
+    gap is the time in which nobody had an answer.
+    """
 
     WORDS = ("translation", "parsing", "summarization", "dialogue", "embedding", "speech", "corpus")
 
-    def __init__(self, authority: Path, pause: float = 0.2) -> None:
+    def __init__(self, authority: Path, readers: int = 4, pause: float = 0.5) -> None:
         self._reader = Reader(authority, timeout=2.5)
         self._pause = pause
         self._stop = Event()
-        self._thread = Thread(target=self._run, daemon=True)
+        self._lock = Lock()
+        self._threads = [Thread(target=self._run, daemon=True) for _ in range(readers)]
+        self._answered = 0.0
         self.traffic = Traffic()
 
     def __enter__(self) -> Traffic:
-        self._thread.start()
+        self._answered = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+            time.sleep(self._pause / len(self._threads))
         time.sleep(1)
         return self.traffic
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(timeout=30)
+        for thread in self._threads:
+            thread.join(timeout=30)
 
     def _run(self) -> None:
-        answered = time.monotonic()
         while not self._stop.is_set():
-            number = self.traffic.requests
-            text = f"{self.WORDS[number % len(self.WORDS)]} {number % 50 + 1975}"
-            try:
-                answer = self._reader.get("/api/search", q=text)
-                failure = "" if answer.status == 200 else f"HTTP {answer.status}"
-            except OSError as error:
-                failure = f"{type(error).__name__}: {error}"
-            self.traffic.requests += 1
-            now = time.monotonic()
-            if failure:
-                self.traffic.failures.append(failure)
-            else:
-                self.traffic.longest_gap = max(self.traffic.longest_gap, now - answered)
-                answered = now
+            with self._lock:
+                number = self.traffic.requests
+                self.traffic.requests += 1
+            failure = self._search(f"{self.WORDS[number % len(self.WORDS)]} {number % 50 + 1975}")
+            with self._lock:
+                self._note(failure)
             self._stop.wait(self._pause)
+
+    def _search(self, text: str) -> str:
+        """Search once; return what went wrong, or nothing."""
+        try:
+            answer = self._reader.get("/api/search", q=text)
+        except OSError as error:
+            return f"{type(error).__name__}: {error}"
+        return "" if answer.status == 200 else f"HTTP {answer.status}"
+
+    def _note(self, failure: str) -> None:
+        now = time.monotonic()
+        if failure:
+            self.traffic.failures.append(failure)
+        else:
+            self.traffic.longest_gap = max(self.traffic.longest_gap, now - self._answered)
+            self._answered = now
 
 
 @pytest.fixture
