@@ -15,23 +15,8 @@ description:
     allocation to primaries and leaves beside it, in the cluster's own metadata, what it found.
     V(restored) puts exactly that back, also when the run that held it was killed.
   - What somebody else set is left alone by V(restored); the health gate names it.
+extends_documentation_fragment: opensearch_connection
 options:
-  connection:
-    description: How to reach the cluster, see M(opensearch_health).
-    type: dict
-    required: true
-    suboptions:
-      urls:
-        description: Addresses, asked one after the other until one answers.
-        type: list
-        elements: str
-        required: true
-      ca: {description: CA certificates that the server is verified by., type: path, required: true}
-      client_certificate: {description: Client certificate., type: path}
-      client_key: {description: Key of the client certificate., type: path}
-      user: {description: User, where no client certificate is given., type: str}
-      password_file: {description: File with the user's password., type: path}
-      timeout: {description: Seconds for one request., type: int, default: 30}
   state:
     description: What is wanted.
     type: str

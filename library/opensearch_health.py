@@ -30,23 +30,8 @@ description:
   - Colour is no verdict. This module asks a question, waits for a yes until the deadline, and
     answers with reasons. An answer that it cannot read is a no.
   - Changes nothing.
+extends_documentation_fragment: opensearch_connection
 options:
-  connection:
-    description: How to reach the cluster; the same for every opensearch module.
-    type: dict
-    required: true
-    suboptions:
-      urls:
-        description: Addresses, asked one after the other until one answers.
-        type: list
-        elements: str
-        required: true
-      ca: {description: CA certificates that the server is verified by., type: path, required: true}
-      client_certificate: {description: Client certificate., type: path}
-      client_key: {description: Key of the client certificate., type: path}
-      user: {description: User, where no client certificate is given., type: str}
-      password_file: {description: File with the user's password., type: path}
-      timeout: {description: Seconds for one request., type: int, default: 30}
   question:
     description:
       - V(cluster_serves), a manager is elected, every primary is started and users can log in.

@@ -13,23 +13,8 @@ short_description: Manage index templates of OpenSearch
 description:
   - Brings a set of composable index templates to what it should be. Templates that are not named
     stay as they are, and so do existing indices.
+extends_documentation_fragment: opensearch_connection
 options:
-  connection:
-    description: How to reach the cluster, see M(opensearch_health).
-    type: dict
-    required: true
-    suboptions:
-      urls:
-        description: Addresses, asked one after the other until one answers.
-        type: list
-        elements: str
-        required: true
-      ca: {description: CA certificates that the server is verified by., type: path, required: true}
-      client_certificate: {description: Client certificate., type: path}
-      client_key: {description: Key of the client certificate., type: path}
-      user: {description: User, where no client certificate is given., type: str}
-      password_file: {description: File with the user's password., type: path}
-      timeout: {description: Seconds for one request., type: int, default: 30}
   templates:
     description:
       - Templates by name, each with C(index_patterns), C(priority), C(settings) (nested or dotted,

@@ -25,23 +25,8 @@ description:
     through its REST API with the administrator's client certificate.
   - Whether a user's password is the wanted one is found out by logging in with it. No password is
     read back, logged or shown.
+extends_documentation_fragment: opensearch_connection
 options:
-  connection:
-    description: How to reach the cluster, see M(opensearch_health).
-    type: dict
-    required: true
-    suboptions:
-      urls:
-        description: Addresses, asked one after the other until one answers.
-        type: list
-        elements: str
-        required: true
-      ca: {description: CA certificates that the server is verified by., type: path, required: true}
-      client_certificate: {description: Client certificate., type: path}
-      client_key: {description: Key of the client certificate., type: path}
-      user: {description: User, where no client certificate is given., type: str}
-      password_file: {description: File with the user's password., type: path}
-      timeout: {description: Seconds for one request., type: int, default: 30}
   users:
     description: The internal users.
     type: list
