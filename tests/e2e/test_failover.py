@@ -61,7 +61,7 @@ def test_a_killed_application_node_is_left_within_seconds(
         app.check("systemctl start research-app", timeout=90)
     record(traffic.summary("application node killed"))
     assert traffic.longest_gap <= 5
-    assert len(traffic.failures) <= 8, traffic.failures
+    assert len(traffic.failures) <= 5, traffic.failures
 
 
 def test_a_killed_proxy_loses_the_address_to_the_other_edge(
