@@ -31,7 +31,7 @@ foreign_hosts() {
 # Usage: refusal PROFILE CHECKOUT
 refusal() {
   local profile=$1 checkout=$2 memory=11500 disk=15000
-  if [ "$profile" = single ]; then
+  if [ "$profile" = single ] || [ "$profile" = cluster ]; then
     memory=5700
     disk=8000
   fi

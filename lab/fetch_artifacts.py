@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -35,6 +36,7 @@ class Artifact:
     maven_sha512: str = ""
     descriptor: Mapping[str, str] = field(default_factory=dict)
     leave_out: Sequence[str] = ()
+    profile: str = ""
 
     @property
     def download_name(self) -> str:
@@ -115,14 +117,19 @@ def fetch(artifact: Artifact, folder: Path) -> bool:
     return True
 
 
+def wanted(listed: Sequence[Mapping[str, Any]], profile: str) -> list[Artifact]:
+    """What a profile of the lab deploys: what every profile does, and what it alone does."""
+    artifacts = [Artifact(**entry) for entry in listed]
+    return [artifact for artifact in artifacts if artifact.profile in ("", profile)]
+
+
 def main() -> int:
     cache = Path(os.environ.get("RESEARCH_CACHE") or "/var/cache/research-stack")
     folder = cache / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
     listed = yaml.safe_load((Path(__file__).parent / "artifacts.yml").read_text(encoding="utf-8"))
     try:
-        for entry in listed:
-            artifact = Artifact(**entry)
+        for artifact in wanted(listed, sys.argv[1] if len(sys.argv) > 1 else ""):
             news = "fetched" if fetch(artifact, folder) else "present"
             print(f"  {news}: {artifact.file}", flush=True)
     except FetchError as error:

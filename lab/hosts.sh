@@ -25,10 +25,12 @@ make_host() {
     return
   fi
   mapfile -t limits < <(lab/limits | sed 's/^/--ulimit=/')
+  # The two folders stand in for the filer that a site mounts on these hosts.
   # SYS_ADMIN: units with a mount namespace. NET_RAW: VRRP. The sysctl: an edge binds the address it may take over.
   podman run --detach --name "$container" --hostname "$name" --label research-lab=host \
     --network research-lab --ip "$address" --systemd always \
     --cap-add NET_ADMIN,NET_RAW,AUDIT_WRITE,SYS_ADMIN "${limits[@]}" \
+    --volume "$state/shared/snapshots:/srv/research-snapshots" --volume "$state/shared/library:/srv/research-library" \
     --sysctl net.ipv4.ip_nonlocal_bind=1 localhost/research-host:trixie >/dev/null
   echo "  made $name ($address)"
 }
@@ -86,6 +88,7 @@ make_hosts() {
   make_network
   make_key
   mkdir -p "$state/known_hosts"
+  install -d -m 1777 "$state/shared/snapshots" "$state/shared/library"
   export -f make_host admit bring_up lab_ssh
   xargs --max-lines=1 --max-procs=4 bash -euo pipefail -c 'bring_up "$@"' _ <"$state/hosts"
   say "$(wc -l <"$state/hosts") hosts answer by ssh"

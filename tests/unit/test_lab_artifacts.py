@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from lab import fetch_artifacts
-from lab.fetch_artifacts import Artifact, FetchError, fetch, repack, rewritten
+from lab.fetch_artifacts import Artifact, FetchError, fetch, repack, rewritten, wanted
 
 DESCRIPTOR = "# version=0.1\nversion=3.4.0.0\nname=x\nopensearch.version=3.4.0\n"
 
@@ -95,8 +95,8 @@ def test_keeps_nothing_with_another_checksum(
 
 def test_the_inventories_deploy_what_is_fetched(project: Path) -> None:
     listed = yaml.safe_load((project / "lab" / "artifacts.yml").read_text())
-    checksums = {entry["file"]: entry["sha512"] for entry in listed}
-    for profile in ("lab", "single"):
+    checksums = {entry.file: entry.sha512 for entry in wanted(listed, "")}
+    for profile in ("lab", "single", "cluster"):
         path = project / "inventories" / profile / "group_vars" / "all" / "opensearch.yml"
         variables = yaml.safe_load(path.read_text())
         plugins = variables["opensearch_plugins"]
