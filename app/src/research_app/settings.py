@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     model_validator,
@@ -125,6 +126,15 @@ class Search(_Section):
     timeout_seconds: Seconds = 8.0
 
 
+class Fetch(_Section):
+    enabled: bool = True
+    allow: tuple[IPvAnyNetwork, ...] = ()
+    tls_ca: str = ""
+    max_bytes: Annotated[int, Field(ge=1, le=2**30)] = 32 * 2**20
+    seconds: Seconds = 30.0
+    pause_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
+
+
 class Health(_Section):
     disk_path: str = "/"
     disk_free_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
@@ -155,6 +165,7 @@ class Settings(_Section):
     opensearch: OpenSearch
     cache: Cache = Cache(enabled=False)
     search: Search = Search()
+    fetch: Fetch = Fetch()
     health: Health = Health()
     logging: Logging = Logging()
     credentials: Credentials = Credentials()

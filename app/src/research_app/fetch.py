@@ -1,0 +1,211 @@
+"""Fetch a page, a feed or a transcript from the web, and nothing from the private network."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpcore
+import httpx
+
+from research_app import __version__
+from research_app.network_guard import Deadline, GuardedBackend, Resolve, resolve
+from research_app.settings import Fetch
+from research_app.sources.document import RefusedError
+
+REDIRECTS = {301, 302, 303, 307, 308}
+MAX_REDIRECTS = 5
+STEP_SECONDS = 10.0
+CONNECTIONS = 8
+LATER = {408, 425, 429, 500, 502, 503, 504}
+
+
+class NotNowError(RefusedError):
+    """It was not to be had this time; `seconds` is the wait that the server asks for."""
+
+    def __init__(self, message: str, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What an address gave in the end."""
+
+    url: str
+    content: bytes
+    media_type: str
+    charset: str | None
+
+
+class Pace:
+    """Requests to one host, no faster than a polite visitor would make them."""
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._free: dict[str, float] = {}
+
+    def wait(self, host: str, pause: float) -> None:
+        """Wait for the turn of this request."""
+        with self._lock:
+            now = time.monotonic()
+            self._free = {name: at for name, at in self._free.items() if at > now}
+            turn = self._free.get(host, now)
+            self._free[host] = turn + pause
+        if turn > now:
+            self._sleep(turn - now)
+
+
+class Fetcher:
+    """Fetches within the limits of the settings; threads may share one."""
+
+    def __init__(self, settings: Fetch, resolver: Resolve = resolve) -> None:
+        self._settings = settings
+        self._pace = Pace()
+        self._deadline = Deadline()
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl.create_default_context(cafile=settings.tls_ca or None),
+            max_connections=CONNECTIONS,
+            max_keepalive_connections=0,
+            network_backend=GuardedBackend(settings.allow, self._deadline, resolver),
+        )
+
+    def get(self, url: str, *, max_bytes: int | None = None, pause: float | None = None) -> Fetched:
+        """The content of an address, or RefusedError with the reason.
+
+        `max_bytes` lowers the settings' limit, `pause` raises the seconds between two requests
+        to the same host.
+        """
+        if not self._settings.enabled:
+            raise RefusedError("fetching from the web is switched off on this site")
+        limit = min(max_bytes or self._settings.max_bytes, self._settings.max_bytes)
+        wait = max(pause or 0, self._settings.pause_seconds)
+        address = _parsed(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            self._pace.wait(address.host, wait)
+            answer = self._ask(address, limit)
+            if isinstance(answer, Fetched):
+                return answer
+            address = answer
+        raise RefusedError(f"{_parsed(url).host} redirects more than {MAX_REDIRECTS} times")
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._pool.close()
+
+    def _ask(self, url: httpx.URL, limit: int) -> Fetched | httpx.URL:
+        """What an address gives, or where it sends us."""
+        self._deadline.start(self._settings.seconds)
+        with _in_words(url.host, self._settings.seconds), self._response(url) as response:
+            if response.status_code in REDIRECTS and "location" in response.headers:
+                return _parsed(response.headers["location"], url)
+            if response.status_code != HTTPStatus.OK:
+                raise _unwanted(url.host, response)
+            content = _read(response, url.host, limit)
+            media_type = response.headers.get("content-type", "").partition(";")[0]
+            return Fetched(str(url), content, media_type.strip().lower(), response.charset_encoding)
+
+    @contextmanager
+    def _response(self, url: httpx.URL) -> Iterator[httpx.Response]:
+        step = min(STEP_SECONDS, self._settings.seconds)
+        with self._pool.stream(
+            "GET",
+            httpcore.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            ),
+            headers={
+                "User-Agent": f"research-app/{__version__}",
+                "Accept": "*/*",
+                "Accept-Encoding": "gzip, deflate",
+            },
+            extensions={
+                "timeout": dict.fromkeys(("connect", "read", "write"), step)
+                | {"pool": self._settings.seconds}
+            },
+        ) as answer:
+            yield httpx.Response(
+                answer.status, headers=answer.headers, stream=_Body(answer.iter_stream())
+            )
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+
+def _parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
+    """An address that may be asked, perhaps as another one's redirect."""
+    try:
+        address = base.join(url) if base else httpx.URL(url.strip())
+        host, port = address.host, address.port
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        raise RefusedError("not a web address: it cannot be read") from None
+    if address.scheme not in ("http", "https"):
+        raise RefusedError("only http and https addresses are fetched")
+    if not host:
+        raise RefusedError("not a web address: it names no server")
+    if port is not None and not 0 < port < 65536:
+        raise RefusedError("not a web address: there is no such port")
+    if address.userinfo:
+        raise RefusedError("the address holds a user name or a password; give it without")
+    return address
+
+
+def _unwanted(host: str, response: httpx.Response) -> RefusedError:
+    status = response.status_code
+    phrase = f" ({response.reason_phrase.lower()})" if response.reason_phrase else ""
+    message = f"{host} answers {status}{phrase}"
+    if status not in LATER:
+        return RefusedError(message)
+    asked = response.headers.get("retry-after", "")
+    return NotNowError(message, float(asked) if asked.isdecimal() else None)
+
+
+def _read(response: httpx.Response, host: str, limit: int) -> bytes:
+    """The body, unpacked, while it stays below the limit."""
+    too_large = RefusedError(f"{host} sends more than {_size(limit)}")
+    announced = response.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > limit:
+            raise too_large
+    return bytes(content)
+
+
+def _size(count: int) -> str:
+    return f"{count // 2**20} MiB" if count >= 2**20 else f"{count} bytes"
+
+
+@contextmanager
+def _in_words(host: str, seconds: float) -> Iterator[None]:
+    """Faults of the network as sentences."""
+    try:
+        yield
+    except httpcore.TimeoutException:
+        raise NotNowError(f"{host} does not answer within {seconds:g} seconds") from None
+    except httpcore.ConnectError as error:
+        if isinstance(cause := _cause(error), ssl.SSLCertVerificationError):
+            raise RefusedError(
+                f"the certificate of {host} is not valid: {cause.verify_message}"
+            ) from None
+        raise NotNowError(f"{host} cannot be reached") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpx.DecodingError):
+        raise NotNowError(f"{host} ends the answer too early or garbles it") from None
+
+
+def _cause(error: BaseException) -> BaseException:
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
