@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from opensearchpy.exceptions import ConnectionError as UnreachableError
 from opensearchpy.exceptions import RequestError, TransportError
 
 from research_app import ingest
+from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError
 from research_app.ingest import Ingest, Report, Write, split
 from research_app.sources.document import Candidate, Refusal, RefusedError, Source, ready, validated
@@ -77,9 +79,12 @@ def paper(identity: str, **changes: Any) -> Candidate:
     return ready(document, f"p.jsonl:{identity}")
 
 
+FILES = FileStore(Path("/nonexistent"))  # nothing here has a file
+
+
 def run(index: FakeIndex, *items: Candidate | Refusal, batch: int = 2) -> Report:
     source = Source(iter(items), batch)
-    return asyncio.run(Ingest(index, "library").run(source))  # type: ignore[arg-type]
+    return asyncio.run(Ingest(index, "library", FILES).run(source))  # type: ignore[arg-type]
 
 
 def reasons(report: Report) -> list[str]:

@@ -49,11 +49,12 @@ PAPERS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def library(opensearch_url: str, redis_url: str) -> Iterator[Services]:
+def library(opensearch_url: str, redis_url: str, tmp_path: Path) -> Iterator[Services]:
     name = f"test-{uuid.uuid4().hex[:12]}"
     settings = make_settings(
         opensearch={"urls": [opensearch_url], "index": name},
         cache={"enabled": True, "url": redis_url, "prefix": f"{name}:"},
+        library={"directory": str(tmp_path / "library")},
     )
     parts = build(settings)
     yield parts
@@ -75,7 +76,7 @@ async def opened(parts: Services) -> AsyncIterator[Services]:
 
 async def take(parts: Services, path: Path) -> Report:
     index = parts.settings.opensearch.index
-    report = await Ingest(parts.client, index).run(open_source(path, "paper"))
+    report = await Ingest(parts.client, index, parts.files).run(open_source(path, "paper"))
     if report.wrote:
         await renew(parts.client, index)
         await parts.cache.new_generation()
@@ -273,6 +274,7 @@ def test_the_command_line_takes_a_folder_of_pdfs(library: Services, tmp_path: Pa
         f'[server]\ntls = false\n[opensearch]\nurls = ["{section.opensearch.urls[0]}"]\n'
         f'index = "{section.opensearch.index}"\n'
         f'[cache]\nurl = "{section.cache.url}"\ntls = false\nprefix = "{section.cache.prefix}"\n'
+        f'[library]\ndirectory = "{section.library.directory}"\n'
     )
 
     def ingest() -> list[str]:
@@ -294,7 +296,7 @@ def test_the_command_line_takes_a_folder_of_pdfs(library: Services, tmp_path: Pa
 
     async def scenario(parts: Services) -> None:
         (result,) = (await parts.search.results(SearchQuery(q="quokka")))["results"]
-        assert result["highlights"]["text"] == ["Here a <mark>quokka</mark> appears"]
+        assert result["highlights"]["passages.text"] == ["Here a <mark>quokka</mark> appears"]
         assert result["pages"] == 201
 
     play(library, scenario)

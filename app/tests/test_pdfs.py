@@ -18,8 +18,9 @@ from research_app.extract.pdf import (
     year_from,
 )
 from research_app.extract.pool import ExtractionPool
+from research_app.files import FileStore
 from research_app.sources import pdf_folder
-from research_app.sources.document import Candidate, Refusal, RefusedError
+from research_app.sources.document import Candidate, Refusal, RefusedError, Workshop
 
 GOOD = pdf("The first page\nspeaks of zebras", "The second of giraffes")
 
@@ -39,6 +40,7 @@ def taken(folder: Path) -> dict[str, dict[str, Any] | str]:
     async def run() -> dict[str, dict[str, Any] | str]:
         found: dict[str, dict[str, Any] | str] = {}
         async with ExtractionPool(1) as extraction:
+            workshop = Workshop(extraction.extract, FileStore(folder / ".store"))
             for item in pdf_folder.read(folder, "paper"):
                 if isinstance(item, Refusal):
                     found[item.source] = item.reason
@@ -46,7 +48,7 @@ def taken(folder: Path) -> dict[str, dict[str, Any] | str]:
                 try:
                     found[item.source] = {
                         "id": item.id,
-                        **await item.load(extraction.extract),
+                        **await item.load(workshop),
                     }
                 except RefusedError as error:
                     found[item.source] = str(error)
@@ -69,8 +71,8 @@ def test_bad_files_are_refused_each_with_its_reason(tmp_path: Path) -> None:
     assert isinstance(good, dict)
     assert good["title"] == "good"
     assert good["pages"] == 2
-    assert "zebras" in good["text"][0]
-    assert "giraffes" in good["text"][1]
+    assert "zebras" in good["passages"][0]["text"]
+    assert "giraffes" in good["passages"][1]["text"]
     assert not found
 
 

@@ -88,7 +88,7 @@ def test_words_are_data_wherever_they_go(words: str) -> None:
     shape = _keys(body.search_body(SearchQuery(q="plain words"), Search()))
     assert _keys(request) == shape
     places = {path.rsplit(".", 1)[1] for path, text in _strings(request) if text == query.q}
-    assert places <= {"query", *places & {"order", "field"}}
+    assert places <= {"query", *places & {"order", "field", "minimum_should_match"}}
 
 
 @pytest.mark.parametrize(

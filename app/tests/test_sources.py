@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from research_app.files import FileStore
 from research_app.sources import UnknownSourceError, jsonlines, open_source
-from research_app.sources.document import Candidate, Refusal, clean
+from research_app.sources.document import Candidate, Refusal, Workshop, clean
 
 PAPER = {"id": "a1", "title": "A title", "abstract": "About.", "year": 2020, "authors": ["A. B."]}
 
@@ -27,11 +28,11 @@ def outcomes(items: Iterable[Candidate | Refusal]) -> list[str]:
 def fields(candidate: Candidate | Refusal) -> dict[str, Any]:
     assert isinstance(candidate, Candidate)
 
-    async def no_files(_: Path) -> dict[str, Any]:
+    async def no_extraction(_: Path) -> dict[str, Any]:
         raise AssertionError
 
     async def load() -> dict[str, Any]:
-        return await candidate.load(no_files)
+        return await candidate.load(Workshop(no_extraction, FileStore(Path("/nonexistent"))))
 
     return asyncio.run(load())
 
@@ -130,7 +131,7 @@ def test_names_of_other_collections(tmp_path: Path) -> None:
         b'{"id": 8, "title": "T", "authors": "A; B", "description": "d", "year": "1999"}',
     ]
     first, second = jsonlines.read(written(tmp_path / "p.jsonl", records), "paper")
-    assert fields(first)["text"] == ("the text",)
+    assert fields(first)["passages"] == ({"text": "the text"},)
     assert fields(second)["authors"] == ("A", "B")
     assert fields(second)["abstract"] == "d"
     assert fields(second)["year"] == 1999

@@ -101,7 +101,7 @@ async def _ingest(parts: Services, paths: list[Path], kind: Kind) -> list[Report
         await ensure_index(parts.client, parts.settings.opensearch.index)
         for path, source in sources:
             progress = ProgressLine(path.name or str(path))
-            run = Ingest(parts.client, parts.settings.opensearch.index, progress)
+            run = Ingest(parts.client, parts.settings.opensearch.index, parts.files, progress)
             try:
                 await run.run(source)
             finally:

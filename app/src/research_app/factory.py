@@ -12,7 +12,7 @@ from research_app.drain import DrainMiddleware
 from research_app.middleware import RequestMiddleware
 from research_app.services import Services, build
 from research_app.settings import Settings
-from research_app.web import pages
+from research_app.web import media, pages
 
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
@@ -34,6 +34,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     )
     app.state.services = parts
     app.include_router(api.router)
+    app.include_router(media.router)
     pages.install(app, settings)
     errors.install(app)
     assistant.mount(app, parts)

@@ -17,8 +17,9 @@ from opensearchpy.exceptions import ConnectionError as UnreachableError
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
 from research_app.extract.pool import ExtractionPool
+from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError, describe
-from research_app.sources.document import Candidate, Refusal, RefusedError, Source
+from research_app.sources.document import Candidate, Refusal, RefusedError, Source, Workshop
 
 logger = logging.getLogger(__name__)
 
@@ -95,13 +96,18 @@ class Ingest:
     """One run: batches are compared with the index, and what is new is written."""
 
     def __init__(
-        self, client: AsyncOpenSearch, index: str, progress: Progress = lambda _: None
+        self,
+        client: AsyncOpenSearch,
+        index: str,
+        files: FileStore,
+        progress: Progress = lambda _: None,
     ) -> None:
         self._client = client
         self._index = index
         self._progress = progress
         self._hashes: dict[str, str] = {}
         self._extraction = ExtractionPool()
+        self._workshop = Workshop(self._extraction.extract, files)
         self.report = Report()
 
     async def run(self, source: Source) -> Report:
@@ -177,7 +183,7 @@ class Ingest:
 
     async def _load(self, item: Candidate) -> bytes | None:
         try:
-            fields = await item.load(self._extraction.extract)
+            fields = await item.load(self._workshop)
         except RefusedError as error:
             self._refuse(item.source, str(error))
             return None

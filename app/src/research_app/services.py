@@ -13,6 +13,7 @@ from opensearchpy import AsyncOpenSearch
 from research_app import cache as cache_module
 from research_app.cache import SearchCache
 from research_app.drain import Drain
+from research_app.files import FileStore
 from research_app.health import HealthService
 from research_app.index import client as index_client
 from research_app.index.edition import Edition
@@ -31,6 +32,7 @@ class Services:
     settings: Settings
     client: AsyncOpenSearch
     cache: SearchCache
+    files: FileStore
     search: SearchService
     health: HealthService
     drain: Drain
@@ -76,6 +78,7 @@ def build(settings: Settings) -> Services:
         settings=settings,
         client=client,
         cache=cache,
+        files=FileStore(settings.library.directory),
         search=SearchService(settings, client, cache),
         health=HealthService(settings, client, cache),
         drain=Drain(),

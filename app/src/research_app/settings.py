@@ -119,6 +119,10 @@ class Cache(_Section):
         return self
 
 
+class Library(_Section):
+    directory: Path = Path("/var/lib/research-app/library")
+
+
 class Search(_Section):
     title_boost: Annotated[float, Field(gt=0, le=100)] = 1.5
     author_boost: Annotated[float, Field(gt=0, le=100)] = 1.0
@@ -164,6 +168,7 @@ class Settings(_Section):
     site: Site = Site()
     opensearch: OpenSearch
     cache: Cache = Cache(enabled=False)
+    library: Library = Library()
     search: Search = Search()
     fetch: Fetch = Fetch()
     health: Health = Health()

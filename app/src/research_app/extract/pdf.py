@@ -57,7 +57,8 @@ def abstract_from(first_page: str) -> str:
 
 def described(information: dict[str, str], pages: list[str]) -> dict[str, Any]:
     """The fields of a document that its text and its own information give."""
-    fields: dict[str, Any] = {"text": pages, "pages": len(pages)}
+    passages = [{"text": text, "page": number} for number, text in enumerate(pages, 1) if text]
+    fields: dict[str, Any] = {"passages": passages, "pages": len(pages)}
     if title := title_from(information):
         fields["title"] = title
     if authors := authors_from(information):

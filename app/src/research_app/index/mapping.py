@@ -10,6 +10,8 @@ from typing import Any
 
 KEYWORD: dict[str, Any] = {"type": "keyword"}
 KEYWORD_NOT_SEARCHED: dict[str, Any] = {"type": "keyword", "index": False, "doc_values": False}
+NUMBER_SHOWN: dict[str, Any] = {"type": "integer", "index": False, "doc_values": False}
+SECONDS_SHOWN: dict[str, Any] = {"type": "float", "index": False, "doc_values": False}
 # a term over 32,766 bytes would refuse the whole document
 FACET: dict[str, Any] = {"type": "keyword", "ignore_above": 512}
 
@@ -47,7 +49,20 @@ MAPPINGS: dict[str, Any] = {
         "kind": KEYWORD,
         "title": LONG_TEXT,
         "abstract": LONG_TEXT,
-        "text": LONG_TEXT,  # one value per page
+        # pages of a paper, minutes of a recording: ranked as one text at the root, found one by one
+        "passages": {
+            "type": "nested",
+            "include_in_root": True,
+            "properties": {"text": LONG_TEXT, "page": NUMBER_SHOWN, "start": SECONDS_SHOWN},
+        },
+        "figures": {
+            "properties": {
+                "caption": LONG_TEXT,
+                "page": NUMBER_SHOWN,
+                "image": KEYWORD_NOT_SEARCHED,
+            }
+        },
+        "references": KEYWORD_NOT_SEARCHED,
         "authors": TEXT | {"fields": {"facet": FACET}},
         "venue": TEXT | {"fields": {"facet": FACET}},
         "year": {"type": "short"},
@@ -55,7 +70,11 @@ MAPPINGS: dict[str, Any] = {
         "doi": FACET,
         "url": KEYWORD_NOT_SEARCHED,
         "pdf_url": KEYWORD_NOT_SEARCHED,
-        "pages": {"type": "integer", "index": False},
+        "pages": NUMBER_SHOWN,
+        "duration": SECONDS_SHOWN,
+        "thumbnail": KEYWORD_NOT_SEARCHED,
+        "file": KEYWORD_NOT_SEARCHED,
+        "media_url": KEYWORD_NOT_SEARCHED,
         "source": KEYWORD_NOT_SEARCHED,
         "content_hash": KEYWORD_NOT_SEARCHED,
         "ingested_at": {"type": "date"},

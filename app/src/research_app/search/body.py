@@ -13,7 +13,7 @@ MARK_END = "\ue001"
 
 SHOWN = [
     "kind", "title", "abstract", "authors", "year", "venue", "url", "pdf_url", "doi",
-    "language", "pages",
+    "language", "pages", "figures", "duration", "thumbnail", "file", "media_url",
 ]  # fmt: skip
 FACETS = {"kind": "kind", "year": "year", "venue": "venue.facet", "author": "authors.facet"}
 FACET_SIZE = {"kind": 10, "year": 100, "venue": 10, "author": 10}
@@ -21,7 +21,8 @@ FACET_SIZE = {"kind": 10, "year": 100, "venue": 10, "author": 10}
 # Of up to three words all must be there, of up to five all but one, of up to eight half; a whole
 # question is ranked only, since asking more of it loses documents that answer it.
 ENOUGH_WORDS = "3<-1 5<50% 8<1"
-SEARCHED = ["title", "abstract", "text", "venue", "authors"]
+TEXTS = ["abstract", "passages.text", "figures.caption", "venue"]
+SEARCHED = ["title", *TEXTS, "authors"]
 TIE_BREAKER = 0.5
 NEAR_WORDS = 4
 
@@ -32,7 +33,7 @@ def matching(query: SearchQuery, boosts: Search) -> dict[str, Any]:
     def words(kind: str, fields: list[str], **options: Any) -> dict[str, Any]:
         return {"multi_match": {"query": query.q, "type": kind, "fields": fields, **options}}
 
-    boosted = [f"title^{boosts.title_boost}", "abstract", "text", "venue"]
+    boosted = [f"title^{boosts.title_boost}", *TEXTS]
     found = words("cross_fields", SEARCHED, minimum_should_match=ENOUGH_WORDS)
     ranked = words(
         "best_fields", [*boosted, f"authors^{boosts.author_boost}"], tie_breaker=TIE_BREAKER
@@ -85,7 +86,8 @@ def highlight() -> dict[str, Any]:
         "fields": {
             "title": {"number_of_fragments": 0},
             "abstract": passage | {"number_of_fragments": 2},
-            "text": passage,
+            "passages.text": passage,
+            "figures.caption": passage,
             "authors": {"number_of_fragments": 0},
         },
     }

@@ -11,6 +11,14 @@ from research_app.search.body import FACETS, MARK_END, MARK_START
 from research_app.search.query import SearchQuery
 
 
+class FigureShown(BaseModel):
+    """A figure; the image is a key below /files/."""
+
+    page: int
+    caption: str
+    image: str | None = None
+
+
 class Result(BaseModel):
     """One document found. Highlights are HTML: escaped, with the words found in <mark>."""
 
@@ -26,6 +34,11 @@ class Result(BaseModel):
     doi: str = ""
     language: str = ""
     pages: int | None = None
+    figures: list[FigureShown] = []
+    duration: float | None = None
+    thumbnail: str | None = None
+    file: str | None = None
+    media_url: str | None = None
     highlights: dict[str, list[str]] = {}
     score: float | None = None
 
@@ -52,6 +65,7 @@ class SearchResults(BaseModel):
 class Item(Result):
     """All that is stored of a document but its full text."""
 
+    references: list[str] = []
     ingested_at: str | None = None
 
 
@@ -73,6 +87,11 @@ ABSENT: dict[str, Any] = {
     "doi": "",
     "language": "",
     "pages": None,
+    "figures": [],
+    "duration": None,
+    "thumbnail": None,
+    "file": None,
+    "media_url": None,
 }
 
 

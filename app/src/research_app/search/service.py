@@ -50,7 +50,7 @@ class SearchService:
                 found = await self._client.get(
                     index=self._index,
                     id=identity,
-                    params={"_source_includes": ",".join([*SHOWN, "ingested_at"])},
+                    params={"_source_includes": ",".join([*SHOWN, "references", "ingested_at"])},
                 )
         except NotFoundError:
             return None

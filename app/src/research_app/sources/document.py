@@ -13,12 +13,14 @@ from typing import Annotated, Any, Literal, get_args
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from research_app.files import KEY, FileStore
+
 Kind = Literal["paper", "video", "podcast"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # Part of every content hash: raise it when the stored form changes, and the next ingest
 # writes every document again instead of calling it unchanged.
-FORM = 1
+FORM = 2
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\uf8ff]")
 _SPACE = re.compile(r"\s+")
@@ -55,15 +57,55 @@ def _filled(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(value for value in values if value)
 
 
+def _tidy(text: str) -> str:
+    return clean(text).strip()
+
+
 def _optional(value: Any) -> Any:
     return None if value in ("", 0) else value
 
 
 Line = Annotated[str, AfterValidator(one_line)]
+Lines = Annotated[tuple[Line, ...], AfterValidator(_filled), Field(max_length=5000)]
 Address = Annotated[
     Annotated[str, Field(max_length=2000), AfterValidator(_web_address)] | None,
     BeforeValidator(_optional),
 ]
+
+
+FileKey = Annotated[
+    Annotated[str, Field(pattern=f"^{KEY.pattern}$")] | None, BeforeValidator(_optional)
+]
+
+
+class Part(BaseModel):
+    """Something inside a document."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Passage(Part):
+    """A text that a reader can go to: a page of a paper, a minute of a recording."""
+
+    text: Annotated[str, AfterValidator(_tidy)]
+    page: Annotated[int, Field(ge=1)] | None = None
+    start: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
+class Figure(Part):
+    """A figure of a paper; the image is a key of the file store."""
+
+    page: Annotated[int, Field(ge=1)]
+    caption: Annotated[Line, Field(max_length=5000)]
+    image: FileKey = None
+
+
+def _with_text(values: tuple[Passage, ...]) -> tuple[Passage, ...]:
+    return tuple(value for value in values if value.text)
+
+
+# below the 10,000 parts that OpenSearch takes in one document
+Passages = Annotated[tuple[Passage, ...], AfterValidator(_with_text), Field(max_length=9000)]
 
 
 class Document(BaseModel):
@@ -75,13 +117,10 @@ class Document(BaseModel):
     kind: Kind
     title: Annotated[Line, Field(min_length=1, max_length=2000)]
     abstract: Annotated[Line, Field(max_length=100_000)] = ""
-    text: Annotated[tuple[str, ...], AfterValidator(_filled)] = ()
-    authors: Annotated[
-        tuple[Line, ...],
-        BeforeValidator(_names),
-        AfterValidator(_filled),
-        Field(max_length=5000),
-    ] = ()
+    passages: Passages = ()
+    figures: Annotated[tuple[Figure, ...], Field(max_length=1000)] = ()
+    references: Lines = ()
+    authors: Annotated[Lines, BeforeValidator(_names)] = ()
     year: Annotated[Annotated[int, Field(ge=1000, le=2999)] | None, BeforeValidator(_optional)] = (
         None
     )
@@ -91,6 +130,10 @@ class Document(BaseModel):
     doi: Annotated[Line, Field(max_length=300)] = ""
     language: Annotated[Line, Field(max_length=100)] = ""
     pages: int | None = None
+    duration: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    thumbnail: FileKey = None
+    file: FileKey = None
+    media_url: Address = None
 
     def stored(self) -> dict[str, Any]:
         """The fields that have a value, without the id (that is the key)."""
@@ -110,6 +153,14 @@ Extract = Callable[[Path], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Workshop:
+    """What it takes to load a document: a reader of files, and the place where they are kept."""
+
+    extract: Extract
+    files: FileStore
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A document that may be new; `load` does the expensive part, if it is."""
 
@@ -117,7 +168,7 @@ class Candidate:
     kind: Kind
     source: str
     content_hash: str
-    load: Callable[[Extract], Awaitable[dict[str, Any]]]
+    load: Callable[[Workshop], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +201,7 @@ def ready(document: Document, source: str) -> Candidate:
     fields = document.stored()
     digest = content_hash(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS))
 
-    async def load(_: Extract) -> dict[str, Any]:
+    async def load(_: Workshop) -> dict[str, Any]:
         return fields
 
     return Candidate(document.id, document.kind, source, digest, load)

@@ -15,7 +15,6 @@ from research_app.sources.document import (
     Kind,
     Refusal,
     RefusedError,
-    clean,
     ready,
     validated,
 )
@@ -60,7 +59,7 @@ def _fields(record: dict[str, Any], kind: Kind) -> dict[str, Any]:
         known["id"] = identity
     known.setdefault("kind", kind)
     if isinstance(text := known.get("text"), str):
-        known["text"] = (clean(text).strip(),)
+        known.setdefault("passages", ({"text": text},))
     if isinstance(description := known.get("description"), str):
         known.setdefault("abstract", description)
     return known

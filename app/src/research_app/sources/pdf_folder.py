@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import orjson
 from research_app.extract import EXTRACTION
 from research_app.sources.document import (
     Candidate,
-    Extract,
     Kind,
     Refusal,
     RefusedError,
+    Workshop,
     content_hash,
     validated,
 )
@@ -65,9 +66,10 @@ def candidate(path: Path, source: str, metadata: dict[str, Any], kind: Kind) -> 
     identity = str(metadata.get("id") or doi or f"pdf-{file_hash[:20]}")
     described = orjson.dumps([EXTRACTION, kind, metadata], option=orjson.OPT_SORT_KEYS)
 
-    async def load(extract: Extract) -> dict[str, Any]:
-        found = await extract(path)
+    async def load(workshop: Workshop) -> dict[str, Any]:
+        found = await workshop.extract(path)
         fields = {**found, **metadata, "id": identity, "kind": kind}
+        fields["file"] = await asyncio.to_thread(workshop.files.put, path, ".pdf")
         fields.setdefault("title", path.stem.replace("_", " "))
         if doi and "url" not in fields:
             fields["url"] = f"https://doi.org/{doi}"

@@ -155,7 +155,7 @@ def result_view(result: dict[str, Any]) -> dict[str, Any]:
         name: [Markup(part) for part in parts]  # noqa: S704
         for name, parts in result["highlights"].items()
     }
-    passages = highlights.get("abstract", []) + highlights.get("text", [])
+    passages = highlights.get("abstract", []) + highlights.get("passages.text", [])
     authors = highlights.get("authors") or result["authors"]
     marked_names = {Markup(name).striptags(): name for name in authors}  # noqa: S704
     names = [marked_names.get(name, name) for name in result["authors"]]

@@ -1,0 +1,87 @@
+"""The files of the library: papers, pictures, recordings. Part of a file is given when asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import FileResponse, Response
+
+from research_app.files import FileStore, UnknownFileError
+from research_app.services import Services
+
+router = APIRouter(include_in_schema=False)
+
+PREFIX = "/files"
+
+# What a browser shows by itself, without running anything that is in the file.
+SHOWN_AS = {
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".aac": "audio/aac",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".webm": "video/webm",
+    ".ogv": "video/ogg",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+}
+PLAIN = {".txt": "text/plain; charset=utf-8", ".vtt": "text/vtt; charset=utf-8"}
+UNKNOWN = "application/octet-stream"
+
+# A browser's own viewer of a PDF, a picture or a recording is a page of its own.
+VIEWER_POLICY = (
+    "default-src 'none'; img-src 'self' data:; media-src 'self'; object-src 'self';"
+    " style-src 'unsafe-inline'; frame-ancestors 'self'"
+)
+SANDBOX_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
+# The address names the content: what it stands for never changes.
+FOR_EVER = "private, max-age=31536000, immutable"
+
+
+def _store(request: Request) -> FileStore:
+    services: Services = request.app.state.services
+    return services.files
+
+
+def headers_of(suffix: str) -> dict[str, str]:
+    """How a browser shall treat a file."""
+    policy = VIEWER_POLICY if suffix in SHOWN_AS else SANDBOX_POLICY
+    return {
+        "Cache-Control": FOR_EVER,
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def file_address(key: str, page: int | None = None) -> str:
+    """Where a file is, opened at a page."""
+    return f"{PREFIX}/{key}" + (f"#page={page}" if page else "")
+
+
+@router.get(PREFIX + "/{key}")
+def file(key: str, store: Annotated[FileStore, Depends(_store)]) -> Response:
+    """One file, or the part of it that the Range header asks for."""
+    try:
+        path = store.path(key)
+    except UnknownFileError:
+        raise HTTPException(404, "There is no such file in the library.") from None
+    suffix = Path(key).suffix
+    return FileResponse(
+        path,
+        headers=headers_of(suffix),
+        media_type=SHOWN_AS.get(suffix) or PLAIN.get(suffix) or UNKNOWN,
+        filename=key,
+        content_disposition_type="inline",
+    )
