@@ -11,6 +11,9 @@ import orjson
 import pytest
 from fastapi.testclient import TestClient
 
+from research_app.auth import Role
+from research_app.auth.accounts import Account, AccountError
+from research_app.auth.service import Auth
 from research_app.factory import create_app
 from research_app.search.query import SearchQuery
 from research_app.search.results import shown
@@ -131,17 +134,59 @@ class FakeHealth:
         return await self.check("opensearch")
 
 
+class FakeAccounts:
+    """Accounts in a dict, with the same promises."""
+
+    index = "fake-users"
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.stored: dict[str, Account] = {}
+
+    def _fail(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    async def create_index(self) -> bool:
+        self._fail()
+        return False
+
+    async def get(self, name: str) -> Account | None:
+        self._fail()
+        return self.stored.get(name)
+
+    async def add(self, account: Account) -> None:
+        self._fail()
+        if account.name in self.stored:
+            raise AccountError("there is one already")
+        self.stored[account.name] = dataclasses.replace(account, seen=(0, 1))
+
+    async def replace(self, account: Account) -> None:
+        self._fail()
+        before = self.stored[account.name].seen
+        if before is None or account.seen != before:
+            raise AccountError("changed by somebody else")
+        self.stored[account.name] = dataclasses.replace(account, seen=(before[0] + 1, 1))
+
+    async def list(self) -> list[Account]:
+        self._fail()
+        return sorted(self.stored.values(), key=lambda account: account.name)
+
+
 class Site:
     """The application with all services faked, and a client for it."""
 
-    def __init__(self) -> None:
-        parts = build(make_settings(site={"contact": "desk@example.org"}))
+    def __init__(self, **sections: Any) -> None:
+        parts = build(make_settings(**{"site": {"contact": "desk@example.org"}} | sections))
         self._search, self._health = FakeSearch(), FakeHealth()
+        self.accounts = FakeAccounts()
+        self.auth = Auth(parts.settings, self.accounts)  # type: ignore[arg-type]
         self.drain = parts.drain
         self.services = dataclasses.replace(
             parts,
             search=self._search,  # type: ignore[arg-type]
             health=self._health,  # type: ignore[arg-type]
+            auth=self.auth,
         )
         self.app = create_app(self.services.settings, self.services)
         self.client = TestClient(self.app, raise_server_exceptions=False)
@@ -158,7 +203,21 @@ class Site:
         """As it was when it was made; making it takes seconds."""
         self._search.__init__()  # type: ignore[misc]
         self._health.__init__()  # type: ignore[misc]
+        self.accounts.__init__()  # type: ignore[misc]
+        self.auth.__init__(self.services.settings, self.accounts)  # type: ignore[misc]
         self.drain.draining = False
+        self.client.cookies.clear()
+
+    def headers(self, role: str = "admin", name: str = "") -> dict[str, str]:
+        """What a program sends that has signed in as somebody of that role."""
+        account = Account(name or f"a-{role}", Role(role), seen=(0, 1))
+        self.accounts.stored[account.name] = account
+        return {"Authorization": f"Bearer {self.auth.token(account).text}"}
+
+    def sign_in(self, role: str = "admin", name: str = "") -> None:
+        """Give the client the cookie of somebody of that role, as a browser has it."""
+        token = self.headers(role, name)["Authorization"].removeprefix("Bearer ")
+        self.client.cookies.set(self.auth.cookie.name, token)
 
     def get(self, address: str, **options: Any) -> Any:
         return self.client.get(address, **options)

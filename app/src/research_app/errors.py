@@ -6,9 +6,10 @@ import logging
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from research_app.auth.local import login_address
 from research_app.index.client import IndexUnavailableError
 from research_app.search.query import first_problem
 from research_app.web.pages import error_page
@@ -26,9 +27,10 @@ def wants_json(request: Request) -> bool:
     return request.url.path.startswith(("/api/", "/live", "/ready", "/health"))
 
 
-def _answer(
+def answer(
     request: Request, status: int, message: str, headers: dict[str, str] | None = None
 ) -> Response:
+    """An error in the form that was asked for."""
     if wants_json(request):
         return JSONResponse({"detail": message}, status, headers)
     return error_page(request, status, message, headers)
@@ -36,7 +38,7 @@ def _answer(
 
 async def unavailable(request: Request, _: Exception) -> Response:
     """OpenSearch does not answer."""
-    return _answer(request, 503, BUSY, RETRY)
+    return answer(request, 503, BUSY, RETRY)
 
 
 async def invalid(request: Request, error: Exception) -> Response:
@@ -50,16 +52,19 @@ async def invalid(request: Request, error: Exception) -> Response:
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """No such page, or a method that it does not know."""
+    """No such page, a method that it does not know, somebody who may not."""
     assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code == 401 and not wants_json(request):
+        back = request.url.path if request.method == "GET" else None
+        return RedirectResponse(login_address(back), 303, {"Cache-Control": "no-store"})
     message = NO_PAGE if error.status_code == 404 else str(error.detail)
-    return _answer(request, error.status_code, message, dict(error.headers or {}))
+    return answer(request, error.status_code, message, dict(error.headers or {}))
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
     """A fault of ours."""
     logger.error("unexpected error", exc_info=error)
-    return _answer(request, 500, BROKEN)
+    return answer(request, 500, BROKEN)
 
 
 def install(app: FastAPI) -> None:

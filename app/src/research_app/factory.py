@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from research_app import __version__, api, assistant, errors
+from research_app.auth.middleware import AuthMiddleware
 from research_app.drain import DrainMiddleware
 from research_app.middleware import RequestMiddleware
 from research_app.services import Services, build
@@ -38,6 +39,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     pages.install(app, settings)
     errors.install(app)
     assistant.mount(app, parts)
+    app.add_middleware(AuthMiddleware, auth=parts.auth)
     app.add_middleware(DrainMiddleware, drain=parts.drain)
     app.add_middleware(
         RequestMiddleware,

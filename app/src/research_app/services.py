@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from opensearchpy import AsyncOpenSearch
 
 from research_app import cache as cache_module
+from research_app.auth.accounts import Accounts
+from research_app.auth.service import Auth
 from research_app.cache import SearchCache
 from research_app.drain import Drain
 from research_app.files import FileStore
@@ -36,6 +38,7 @@ class Services:
     search: SearchService
     health: HealthService
     drain: Drain
+    auth: Auth
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -50,23 +53,35 @@ class Services:
     async def running(self) -> AsyncIterator[None]:
         """Connected, with the index made as soon as the cluster answers."""
         async with self.connected():
-            creation = asyncio.create_task(self._create_index())
+            preparation = asyncio.create_task(self._prepare())
             try:
                 yield
             finally:
-                creation.cancel()
-                await asyncio.gather(creation, return_exceptions=True)
+                preparation.cancel()
+                await asyncio.gather(preparation, return_exceptions=True)
 
-    async def _create_index(self) -> None:
-        name = self.settings.opensearch.index
+    async def _prepare(self) -> None:
+        """Make what is missing in OpenSearch, as soon as that answers."""
         while True:
             try:
-                if await index_client.ensure_index(self.client, name):
-                    logger.info("created the index %s", name)
+                await self._create_index()
+                await self._create_accounts()
                 return
             except index_client.IndexUnavailableError as error:
                 logger.warning("the index cannot be checked yet: %s", error)
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _create_index(self) -> None:
+        name = self.settings.opensearch.index
+        if await index_client.ensure_index(self.client, name):
+            logger.info("created the index %s", name)
+
+    async def _create_accounts(self) -> None:
+        if await self.auth.accounts.create_index():
+            logger.info("created the index %s", self.auth.accounts.index)
+        password = self.settings.credentials.admin_password
+        if password and await self.auth.bootstrap(password.get_secret_value()):
+            logger.info("made the account %s", self.settings.auth.admin_user)
 
 
 def build(settings: Settings) -> Services:
@@ -82,4 +97,5 @@ def build(settings: Settings) -> Services:
         search=SearchService(settings, client, cache),
         health=HealthService(settings, client, cache),
         drain=Drain(),
+        auth=Auth(settings, Accounts(client, settings.opensearch.index)),
     )

@@ -139,6 +139,13 @@ class Fetch(_Section):
     pause_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
 
 
+class Auth(_Section):
+    public_read: bool = True
+    session_hours: Annotated[float, Field(gt=0, le=720)] = 12.0
+    session_days: Annotated[float, Field(gt=0, le=365)] = 7.0
+    admin_user: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._@-]{0,63}$")] = "admin"
+
+
 class Health(_Section):
     disk_path: str = "/"
     disk_free_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
@@ -158,6 +165,8 @@ class Credentials(_Section):
     cache_password: SecretStr | None = None
     cache_sentinel_password: SecretStr | None = None
     signing_key: SecretStr | None = None
+    signing_key_previous: SecretStr | None = None
+    admin_password: SecretStr | None = None
     # uvicorn wants paths, and so never sees a key that is not its business
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -171,6 +180,7 @@ class Settings(_Section):
     library: Library = Library()
     search: Search = Search()
     fetch: Fetch = Fetch()
+    auth: Auth = Auth()
     health: Health = Health()
     logging: Logging = Logging()
     credentials: Credentials = Credentials()

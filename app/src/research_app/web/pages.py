@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
+from research_app.auth import current_user
 from research_app.citation import bibtex
 from research_app.search.query import MAX_QUERY, MIN_QUERY, SearchQuery, first_problem
 from research_app.services import Services
@@ -45,6 +46,7 @@ def install(app: FastAPI, settings: Settings) -> None:
         limits={"least": MIN_QUERY, "most": MAX_QUERY},
         kind_names=views.KIND_NAMES,
         query=None,
+        user=None,
         words="",
     )
     environment.filters["number"] = lambda value: f"{value:,}"
@@ -62,7 +64,8 @@ def _page(
     headers: dict[str, str] | None = None,
 ) -> HTMLResponse:
     template = request.app.state.templates.get_template(name)
-    return HTMLResponse(template.render(values), status, headers or SHARED)
+    shown = {"user": current_user(request)} | values
+    return HTMLResponse(template.render(shown), status, headers or SHARED)
 
 
 def error_page(

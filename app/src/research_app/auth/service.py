@@ -1,0 +1,119 @@
+"""Sign-in, and who a token belongs to."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+
+from research_app.auth.accounts import Account, AccountError, Accounts
+from research_app.auth.cookies import SessionCookie
+from research_app.auth.passwords import Passwords
+from research_app.auth.tokens import Claims, InvalidTokenError, Token, Tokens
+from research_app.auth.user import Role, User
+from research_app.index.client import IndexUnavailableError
+from research_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+HOUR = 3600
+LOOK_SECONDS = 3.0  # how long a disabled account may go on, at most
+STALE_SECONDS = 60.0  # while OpenSearch does not answer
+REMEMBERED = 10_000
+
+
+class Auth:
+    """What the pages, the API and the middleware ask."""
+
+    def __init__(self, settings: Settings, accounts: Accounts) -> None:
+        self.settings = settings.auth
+        self.accounts = accounts
+        self.passwords = Passwords()
+        self.cookie = SessionCookie(secure=settings.server.tls)
+        keys = settings.credentials
+        current = keys.signing_key.get_secret_value() if keys.signing_key else ""
+        previous = keys.signing_key_previous
+        self.tokens = Tokens(
+            current or secrets.token_hex(32),  # then sign-ins end with the process
+            previous.get_secret_value() if previous else None,
+            round(self.settings.session_hours * HOUR),
+        )
+        self._known: dict[str, tuple[float, Account | None]] = {}
+
+    async def sign_in(self, name: str, password: str) -> tuple[User, Token] | None:
+        """The user and a token, if it is the password of an account that may be used."""
+        account = await self.accounts.get(name) if name else None
+        stored = account.password if account and not account.disabled else None
+        if not await self.passwords.verify(stored, password) or account is None:
+            return None
+        if stored and self.passwords.outdated(stored):
+            account = await self._rehashed(account, password)
+        return account.user, self.token(account)
+
+    def token(self, account: Account) -> Token:
+        """A token for somebody who has proved that it is their account."""
+        self._known[account.name] = (time.monotonic(), account)
+        return self.tokens.issue(account.name, account.stamp)
+
+    async def user_of(self, claims: Claims) -> User | None:
+        """Whose token it is, if that account may still be used."""
+        account = await self._account(claims.name)
+        if account is None or account.disabled or account.stamp != claims.stamp:
+            return None
+        return account.user
+
+    def renewed(self, claims: Claims) -> Token | None:
+        """A new token in place of one that is old or of the previous key."""
+        now = time.time()
+        if now > claims.signed_in + self.settings.session_days * 24 * HOUR:
+            return None
+        if claims.current and now < (claims.issued + claims.expires) / 2:
+            return None
+        return self.tokens.issue(claims.name, claims.stamp, claims.signed_in)
+
+    def read(self, text: str) -> Claims | None:
+        """What a token says, if it is a good one."""
+        try:
+            return self.tokens.read(text)
+        except InvalidTokenError:
+            return None
+
+    async def bootstrap(self, password: str) -> bool:
+        """Make the first administrator where there is no such account; True when this call did."""
+        name = self.settings.admin_user
+        if await self.accounts.get(name) is not None:
+            return False
+        hashed = await self.passwords.hash(password)
+        try:
+            await self.accounts.add(Account(name, Role.ADMIN, password=hashed))
+        except AccountError:  # another node was faster
+            return False
+        return True
+
+    def forget(self, name: str) -> None:
+        """Look an account up again at once."""
+        self._known.pop(name, None)
+
+    async def _account(self, name: str) -> Account | None:
+        looked, account = self._known.get(name, (float("-inf"), None))
+        age = time.monotonic() - looked
+        if age < LOOK_SECONDS:
+            return account
+        try:
+            account = await self.accounts.get(name)
+        except IndexUnavailableError:
+            if age < STALE_SECONDS:
+                return account
+            raise
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        self._known[name] = (time.monotonic(), account)
+        return account
+
+    async def _rehashed(self, account: Account, password: str) -> Account:
+        hashed = await self.passwords.hash(password)
+        try:
+            await self.accounts.replace(account.with_changes(new_stamp=False, password=hashed))
+        except (AccountError, IndexUnavailableError) as error:
+            logger.warning("the hash of %s is not renewed: %s", account.name, error)
+        return account
