@@ -153,6 +153,19 @@ def test_facets_and_highlights(library: Services, tmp_path: Path) -> None:
     play(library, scenario)
 
 
+def test_passages_for_an_answer(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        found = await parts.search.passages("How are zebras counted in photographs?", 5)
+        assert found[0].item_id == "zebra-1"
+        assert found[0].text.startswith("We count zebras")
+        assert await parts.search.passages("Where do giraffes sleep?", 5) == []
+        with pytest.raises(ValueError, match="3 to 500"):
+            await parts.search.passages("?", 5)
+
+    play(library, scenario)
+
+
 QUERIES = [
     "p < 0.05; x--y",
     'a "b c',

@@ -18,11 +18,12 @@ SHOWN = [
 FACETS = {"kind": "kind", "year": "year", "venue": "venue.facet", "author": "authors.facet"}
 FACET_SIZE = {"kind": 10, "year": 100, "venue": 10, "author": 10}
 
-# Of up to three words all must be there, of up to five all but one, of up to eight half; a whole
-# question is ranked only, since asking more of it loses documents that answer it.
-ENOUGH_WORDS = "3<-1 5<50% 8<1"
+# Of up to three words all must be there, of more any two: a long question is ranked only, since
+# asking more of it loses documents that answer it.
+ENOUGH_WORDS = "3<2"
 TEXTS = ["abstract", "passages.text", "figures.caption", "venue"]
 SEARCHED = ["title", *TEXTS, "authors"]
+# A word counts as much as in the field where it says most, and half of what it says in the others.
 TIE_BREAKER = 0.5
 NEAR_WORDS = 4
 
@@ -33,19 +34,15 @@ def matching(query: SearchQuery, boosts: Search) -> dict[str, Any]:
     def words(kind: str, fields: list[str], **options: Any) -> dict[str, Any]:
         return {"multi_match": {"query": query.q, "type": kind, "fields": fields, **options}}
 
-    boosted = [f"title^{boosts.title_boost}", *TEXTS]
-    found = words("cross_fields", SEARCHED, minimum_should_match=ENOUGH_WORDS)
-    ranked = words(
-        "best_fields", [*boosted, f"authors^{boosts.author_boost}"], tie_breaker=TIE_BREAKER
+    said = [f"title^{boosts.title_boost}", *TEXTS]
+    found = words(
+        "cross_fields",
+        [*said, f"authors^{boosts.author_boost}"],
+        tie_breaker=TIE_BREAKER,
+        minimum_should_match=ENOUGH_WORDS,
     )
-    near = words("phrase", boosted, slop=NEAR_WORDS, boost=boosts.phrase_boost)
-    return {
-        "bool": {
-            "filter": [found],
-            "must": [ranked],
-            "should": [near] if boosts.phrase_boost else [],
-        }
-    }
+    near = words("phrase", said, slop=NEAR_WORDS, boost=boosts.phrase_boost)
+    return {"bool": {"must": [found], "should": [near] if boosts.phrase_boost else []}}
 
 
 def filters(query: SearchQuery) -> dict[str, dict[str, Any]]:
@@ -76,13 +73,15 @@ def facets(chosen: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return counts
 
 
-def highlight() -> dict[str, Any]:
-    """The passages that show why a document was found."""
+def highlight(query: SearchQuery) -> dict[str, Any]:
+    """The passages that show why a document was found: whatever words of the query they have."""
     passage = {"fragment_size": 260, "number_of_fragments": 1}
     return {
         "pre_tags": [MARK_START],
         "post_tags": [MARK_END],
         "max_analyzer_offset": 500_000,
+        # the terms of a query across fields are blended, and a highlighter does not find them all
+        "highlight_query": {"multi_match": {"query": query.q, "fields": SEARCHED}},
         "fields": {
             "title": {"number_of_fragments": 0},
             "abstract": passage | {"number_of_fragments": 2},
@@ -107,7 +106,7 @@ def search_body(query: SearchQuery, boosts: Search) -> dict[str, Any]:
         "query": matching(query, boosts),
         "post_filter": {"bool": {"filter": list(chosen.values())}},
         "aggs": facets(chosen),
-        "highlight": highlight(),
+        "highlight": highlight(query),
         "sort": SORTS[query.sort],
         "track_scores": True,
         "track_total_hits": True,

@@ -13,6 +13,7 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 from research_app.cache import SearchCache
 from research_app.index.client import IndexUnavailableError, describe
 from research_app.search.body import SHOWN, search_body
+from research_app.search.passages import Passage, from_hits, passages_body
 from research_app.search.query import SearchQuery
 from research_app.search.results import from_response, shown
 from research_app.settings import Settings
@@ -57,6 +58,15 @@ class SearchService:
         except (OpenSearchException, TimeoutError) as error:
             raise self._unavailable(error) from error
         return shown(found)
+
+    async def passages(self, question: str, size: int) -> list[Passage]:
+        """The places that may answer a question, the best first.
+
+        A question that is no legal query raises what the query raises.
+        """
+        query = SearchQuery(q=question, size=size)
+        found = await self._request(passages_body(query, self._settings), query.fingerprint[:16])
+        return from_hits(found["hits"]["hits"], size)
 
     async def overview(self) -> dict[str, Any]:
         """How many documents there are, of which kinds and years."""
