@@ -19,6 +19,7 @@ from pdfs import encrypted, pdf
 
 from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.index.edition import UNKNOWN, Edition, renew
+from research_app.index.mapping import index_body
 from research_app.ingest import Ingest, Report
 from research_app.search.query import SearchQuery
 from research_app.services import Services, build
@@ -109,6 +110,23 @@ def test_the_index_is_created_once(library: Services) -> None:
         await parts.client.indices.delete(index=name)
         made = await asyncio.gather(*(ensure_index(parts.client, name) for _ in range(5)))
         assert sum(made) == 1
+
+    play(library, scenario)
+
+
+def test_an_index_of_an_earlier_release_learns_new_fields(library: Services) -> None:
+    async def scenario(parts: Services) -> None:
+        name = parts.settings.opensearch.index
+        await parts.client.indices.delete(index=name)
+        old = index_body()
+        del old["mappings"]["properties"]["passages"]
+        await parts.client.indices.create(index=name, body=old)
+        await renew(parts.client, name)
+        edition = await Edition(parts.client, name).current()
+        await ensure_index(parts.client, name)
+        found = await parts.client.indices.get_mapping(index=name)
+        assert found[name]["mappings"]["properties"]["passages"]["type"] == "nested"
+        assert await Edition(parts.client, name).current() == edition
 
     play(library, scenario)
 

@@ -10,7 +10,7 @@ from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 from opensearchpy.serializer import JSONSerializer
 
-from research_app.index.mapping import index_body
+from research_app.index.mapping import MAPPINGS, index_body
 from research_app.settings import Settings
 
 # A node that did not answer is left alone for 10 s, then 20, 40 and 80; the library's default
@@ -59,9 +59,13 @@ def connect(settings: Settings) -> AsyncOpenSearch:
 
 
 async def ensure_index(client: AsyncOpenSearch, name: str) -> bool:
-    """Create the index where it is missing; True when this call made it."""
+    """Create the index where it is missing; True when this call made it.
+
+    One that an earlier release made learns the fields that this one knows besides.
+    """
     try:
         if await client.indices.exists(index=name):
+            await client.indices.put_mapping(index=name, body=MAPPINGS)
             return False
         await client.indices.create(index=name, body=index_body())
     except RequestError as error:

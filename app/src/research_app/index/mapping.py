@@ -6,6 +6,7 @@ operator's, and come from the index template of the cluster.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 KEYWORD: dict[str, Any] = {"type": "keyword"}
@@ -70,7 +71,7 @@ MAPPINGS: dict[str, Any] = {
         "doi": FACET,
         "url": KEYWORD_NOT_SEARCHED,
         "pdf_url": KEYWORD_NOT_SEARCHED,
-        "pages": NUMBER_SHOWN,
+        "pages": {"type": "integer", "index": False},
         "duration": SECONDS_SHOWN,
         "thumbnail": KEYWORD_NOT_SEARCHED,
         "file": KEYWORD_NOT_SEARCHED,
@@ -84,4 +85,5 @@ MAPPINGS: dict[str, Any] = {
 
 def index_body() -> dict[str, Any]:
     """The body that creates the index."""
-    return {"settings": {"index": {"analysis": ANALYSIS}}, "mappings": MAPPINGS}
+    body = {"settings": {"index": {"analysis": ANALYSIS}}, "mappings": MAPPINGS}
+    return copy.deepcopy(body)
