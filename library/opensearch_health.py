@@ -11,10 +11,13 @@ from ansible.module_utils.opensearch_gate import (
     await_verdict,
     explainer,
     failed_unit,
+    read_disks,
     read_state,
     security_is_up,
 )
+from ansible.module_utils.opensearch_removal import has_shards, may_drain, may_remove
 from ansible.module_utils.opensearch_verdict import (
+    ClusterState,
     Verdict,
     cluster_serves,
     has_joined,
@@ -38,9 +41,12 @@ options:
       - V(may_stop), stopping O(node) leaves every shard a started copy and the managers a majority.
       - V(has_joined), O(node) is a member and runs O(version).
       - V(is_back), as before, and its shards are recovered.
+      - V(has_shards), O(node) has taken shards and no copy is on its way any more.
+      - V(may_drain), the others can take over the shards and the vote of O(node).
+      - V(may_remove), nothing is on O(node) any more and it has no vote, so it can go for good.
     type: str
     required: true
-    choices: [cluster_serves, may_stop, has_joined, is_back]
+    choices: [cluster_serves, may_stop, has_joined, is_back, has_shards, may_drain, may_remove]
   node:
     description: Name of the node that the question is about.
     type: str
@@ -58,6 +64,10 @@ options:
     default: []
   accept_outage:
     description: Let V(may_stop) pass where stopping the node means an interruption but no loss.
+    type: bool
+    default: false
+  accept_fewer_managers:
+    description: Let V(may_drain) pass where fewer than three managers are left.
     type: bool
     default: false
   timeout:
@@ -123,7 +133,7 @@ order:
   elements: str
 """
 
-NEEDS_NODE = ("may_stop", "has_joined", "is_back")
+NEEDS_NODE = ("may_stop", "has_joined", "is_back", "has_shards", "may_drain", "may_remove")
 
 
 class Question:
@@ -137,19 +147,34 @@ class Question:
 
     def ask(self) -> Verdict:
         """Read the cluster's state and judge it."""
-        params = self.params
-        state = read_state(self.client)
-        self.order = restart_order(state, params["order"])
-        if params["question"] == "may_stop":
-            return may_stop(state, params["node"], params["accept_outage"])
-        if params["question"] == "has_joined":
-            return has_joined(state, params["node"], params["version"])
-        if params["question"] == "is_back":
-            return is_back(state, params["node"], params["version"], explainer(self.client))
-        verdict = cluster_serves(state, params["node"], params["nodes"])
+        question = self.params["question"]
+        leaving = question in ("may_drain", "may_remove")
+        state = read_state(self.client, defaults=leaving)
+        self.order = restart_order(state, self.params["order"])
+        if question == "cluster_serves":
+            return self._serves(state)
+        return self._about_node(question, self.params["node"], state)
+
+    def _serves(self, state: ClusterState) -> Verdict:
+        verdict = cluster_serves(state, self.params["node"], self.params["nodes"])
         if verdict.ok and not security_is_up(self.client):
             verdict.no("security_not_ready", "the security plugin has not read its users yet")
         return verdict
+
+    def _about_node(self, question: str, node: str, state: ClusterState) -> Verdict:
+        params = self.params
+        if question == "may_stop":
+            return may_stop(state, node, params["accept_outage"])
+        if question == "has_joined":
+            return has_joined(state, node, params["version"])
+        if question == "is_back":
+            return is_back(state, node, params["version"], explainer(self.client))
+        if question == "has_shards":
+            return has_shards(state, node)
+        if question == "may_drain":
+            fewer = params["accept_fewer_managers"]
+            return may_drain(state, node, read_disks(self.client), fewer)
+        return may_remove(state, node)
 
 
 def main() -> None:
@@ -160,13 +185,14 @@ def main() -> None:
             "question": {
                 "type": "str",
                 "required": True,
-                "choices": ["cluster_serves", "may_stop", "has_joined", "is_back"],
+                "choices": ["cluster_serves", *NEEDS_NODE],
             },
             "node": {"type": "str"},
             "version": {"type": "str"},
             "nodes": {"type": "int", "default": 0},
             "order": {"type": "list", "elements": "str", "default": []},
             "accept_outage": {"type": "bool", "default": False},
+            "accept_fewer_managers": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 0},
             "interval": {"type": "float", "default": 2.0},
             "unit": {"type": "str"},

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.opensearch_client import Client, OpenSearchError
+from ansible.module_utils.opensearch_removal import Disk, disks_from
 from ansible.module_utils.opensearch_verdict import (
     ClusterState,
     Shard,
@@ -19,15 +20,23 @@ from ansible.module_utils.opensearch_verdict import (
 STATE_PATH = "/_cluster/state/cluster_manager_node,nodes,routing_table,metadata"
 STATE_FILTER = (
     "cluster_uuid,cluster_manager_node,master_node,nodes,routing_table,"
-    "metadata.cluster_coordination"
+    "metadata.cluster_coordination,metadata.indices.*.settings.index.routing,"
+    "metadata.indices.*.settings.index.auto_expand_replicas"
 )
+# The term is never empty, so that an answer without exclusions can be told from no answer.
+EXCLUSIONS_FILTER = (
+    "metadata.cluster_coordination.term,metadata.cluster_coordination.voting_config_exclusions"
+)
+DISKS_PATH = "/_nodes/stats/indices,fs"
+DISKS_FILTER = "nodes.*.name,nodes.*.fs.total,nodes.*.indices.store.size_in_bytes"
 NODES_FILTER = "nodes.*.name,nodes.*.version,nodes.*.roles"
 MOST_EXPLAINED = 50
 
 
-def read_state(client: Client) -> ClusterState:
+def read_state(client: Client, defaults: bool = False) -> ClusterState:
     """Read what the cluster says of itself.
 
+    :param defaults: ask for the settings that nobody set, too
     :raises OpenSearchError: where it does not answer or refuses
     :raises UnreadableError: where its answer is not complete
     """
@@ -37,9 +46,33 @@ def read_state(client: Client) -> ClusterState:
         state.setdefault("routing_table", {}).setdefault("indices", {})
         coordination = state.get("metadata", {}).get("cluster_coordination", {})
         coordination.setdefault("last_committed_config", [])
-    settings = client.request("GET", "/_cluster/settings", flat_settings="true")
+    wanted = {"flat_settings": "true", **({"include_defaults": "true"} if defaults else {})}
+    settings = client.request("GET", "/_cluster/settings", **wanted)
     nodes = client.request("GET", "/_nodes/_all/process", filter_path=NODES_FILTER)
     return ClusterState.from_answers(state, settings, nodes)
+
+
+def read_disks(client: Client) -> dict[str, Disk]:
+    """Read how full the nodes are.
+
+    :raises OpenSearchError: where the cluster does not answer or refuses
+    :raises UnreadableError: where its answer is not complete
+    """
+    return disks_from(client.request("GET", DISKS_PATH, filter_path=DISKS_FILTER))
+
+
+def read_exclusions(client: Client) -> list[dict[str, str]]:
+    """Read whose vote is taken, each with node_id and node_name.
+
+    :raises OpenSearchError: where the cluster does not answer, refuses, or cannot be understood
+    """
+    answer = client.request("GET", "/_cluster/state/metadata", filter_path=EXCLUSIONS_FILTER)
+    try:
+        coordination = answer["metadata"]["cluster_coordination"]
+        listed = coordination.get("voting_config_exclusions") or []
+        return [{key: entry[key] for key in ("node_id", "node_name")} for entry in listed]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise OpenSearchError(f"the cluster's answer about votes lacks {error}") from error
 
 
 def security_is_up(client: Client) -> bool:

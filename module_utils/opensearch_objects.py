@@ -129,6 +129,85 @@ def plan_allocation(found: Mapping[str, Any], state: str) -> Plan:
     return plan_cluster_settings(found, {ENABLE: value, ALLOCATION_FOUND: None})
 
 
+EXCLUDE = "cluster.routing.allocation.exclude._name"
+# The names that the stack put there: what others excluded is not ours to include again.
+EXCLUDED = "cluster.metadata.research_stack_excluded"
+
+
+def plan_exclusion(found: Mapping[str, Any], names: Sequence[str], state: str) -> Plan:
+    """Plan to keep shards off nodes, or to let them back, beside what others have excluded.
+
+    :param found: the answer of _cluster/settings with flat settings
+    :param state: excluded or included
+    """
+    # A transient value hides the persistent one, so that is where the names must go then.
+    levels = ["persistent"]
+    if (found.get("transient") or {}).get(EXCLUDE) is not None:
+        levels.append("transient")
+    ours = words((found.get("persistent") or {}).get(EXCLUDED))
+    kept = [*ours, *(name for name in names if name not in ours)]
+    if state == "included":
+        kept = [name for name in ours if name not in names]
+    plan = Plan()
+    for level in levels:
+        before = words((found.get(level) or {}).get(EXCLUDE))
+        after = [*before, *(name for name in names if name not in before)]
+        if state == "included":
+            after = [name for name in before if name not in names or name not in ours]
+        wanted = {EXCLUDE: ",".join(after) or None}
+        found_here = {EXCLUDE: ",".join(before) or None}
+        if level == "persistent":
+            # A node that somebody else excluded before stays excluded when ours are let back.
+            foreign = [name for name in before if name not in ours]
+            remembered = [name for name in kept if name not in foreign]
+            wanted[EXCLUDED] = ",".join(remembered) or None
+            found_here[EXCLUDED] = ",".join(ours) or None
+        differing = {key: value for key, value in wanted.items() if found_here[key] != value}
+        if differing:
+            earlier = {key: found_here[key] for key in differing}
+            body = {level: differing}
+            plan.add(Change("PUT", "/_cluster/settings", body, level, earlier, differing))
+    return plan
+
+
+def words(value: Any) -> list[str]:
+    """Return the parts of a setting that is a list or a text with commas."""
+    listed = value if isinstance(value, (list, tuple)) else str(value or "").split(",")
+    return [str(item).strip() for item in listed if str(item).strip()]
+
+
+VOTING = "/_cluster/voting_config_exclusions"
+
+
+def plan_voting(found: Any, names: Sequence[str], state: str, timeout: int) -> Plan:
+    """Plan to take the vote from nodes, or to give it back; exclusions of others stay.
+
+    :param found: the voting_config_exclusions of the cluster's state
+    :param state: excluded or cleared
+    """
+    before = [(entry["node_name"], entry["node_id"]) for entry in found or []]
+    present = [name for name, _ in before]
+    plan = Plan()
+    if state == "excluded":
+        missing = [name for name in names if name not in present]
+        if missing:
+            path = f"{VOTING}?node_names={','.join(missing)}&timeout={timeout}s"
+            after = [*present, *missing]
+            plan.add(Change("POST", path, None, "voting exclusions", present, after))
+        return plan
+    kept = [(name, identity) for name, identity in before if name not in names]
+    if len(kept) == len(before):
+        return plan
+    after = [name for name, _ in kept]
+    # The server can only forget all of them.
+    path = f"{VOTING}?wait_for_removal=false"
+    plan.add(Change("DELETE", path, None, "voting exclusions", present, after))
+    if kept:
+        path = f"{VOTING}?node_ids={','.join(identity for _, identity in kept)}&timeout={timeout}s"
+        plan.add(Change("POST", path, None, "voting exclusions kept", None, after))
+    return plan
+
+
 def normal_template(template: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of an index template matters, spelt in one way."""
     content = template.get("template") or {}

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible.module_utils.opensearch_objects import ENABLE
+from ansible.module_utils.opensearch_objects import ENABLE, flatten
 
 ACTIVE = ("STARTED", "RELOCATING")
 MANAGER_ROLES = ("cluster_manager", "master")
 # Deciders that say: by its own rules the cluster does not want this copy on that node.
 NOT_WANTED_HERE = {"same_shard", "filter", "awareness"}
+LEVELS = ("transient", "persistent", "defaults")
 
 
 class UnreadableError(ValueError):
@@ -32,6 +33,13 @@ class Shard:
     state: str
     node: str | None
     search_only: bool = False
+    # Where a copy moves to, or comes from; the state lists a moving copy once, where it still is.
+    relocating: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Return how people write it."""
+        return f"{self.index}[{self.number}]"
 
     @property
     def key(self) -> tuple[str, int]:
@@ -48,11 +56,18 @@ class Node:
     version: str
     roles: tuple[str, ...]
     temp: str = ""
+    address: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     @property
     def manager(self) -> bool:
         """Say whether it may be elected."""
         return any(role in MANAGER_ROLES for role in self.roles)
+
+    @property
+    def data(self) -> bool:
+        """Say whether it holds shards."""
+        return any(role == "data" or role.startswith("data_") for role in self.roles)
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,9 @@ class ClusterState:
     voters: frozenset[str]
     excluded: frozenset[str]
     allocation: str
+    # Flat: the cluster's effective settings, and those of each index that say where copies may be.
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    indices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def from_answers(cls, state: Any, settings: Any, nodes: Any) -> ClusterState:
@@ -83,6 +101,11 @@ class ClusterState:
                     entry["node_id"] for entry in coordination.get("voting_config_exclusions", [])
                 ),
                 allocation=allocation(settings),
+                settings=effective(settings),
+                indices={
+                    index: flatten(content.get("settings") or {})
+                    for index, content in (state["metadata"].get("indices") or {}).items()
+                },
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UnreadableError(f"the cluster's answer lacks {error}") from error
@@ -95,6 +118,18 @@ class ClusterState:
         """Return the copies that a node holds."""
         return [shard for shard in self.shards if shard.node == node.id]
 
+    def coming_to(self, node: Node) -> list[Shard]:
+        """Return the copies that move to a node and are still listed where they come from."""
+        return [
+            shard
+            for shard in self.shards
+            if shard.relocating == node.id and shard.state == "RELOCATING"
+        ]
+
+    def name_of(self, identity: str | None) -> str:
+        """Return the name of a member."""
+        return next((node.name for node in self.nodes if node.id == identity), str(identity))
+
 
 def _nodes(state: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterable[Node]:
     details = nodes["nodes"]
@@ -106,6 +141,8 @@ def _nodes(state: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterable[Node]
             version=detail["version"],
             roles=tuple(detail["roles"]),
             temp=(node.get("attributes") or {}).get("temp", ""),
+            address=str(node.get("transport_address") or "").rpartition(":")[0].strip("[]"),
+            attributes=node.get("attributes") or {},
         )
 
 
@@ -120,15 +157,24 @@ def _shards(indices: Mapping[str, Any]) -> Iterable[Shard]:
                     state=copy["state"],
                     node=copy["node"],
                     search_only=copy.get("searchOnly", False),
+                    relocating=copy.get("relocating_node"),
                 )
 
 
 def allocation(settings: Mapping[str, Any]) -> str:
     """Return the effective value of the allocation setting from flat cluster settings."""
-    for level in ("transient", "persistent"):
+    for level in LEVELS[:2]:
         if ENABLE in settings[level]:
             return str(settings[level][ENABLE])
     return "all"
+
+
+def effective(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return flat cluster settings, the stronger level winning."""
+    found: dict[str, Any] = {}
+    for level in reversed(LEVELS):
+        found.update(settings.get(level) or {})
+    return found
 
 
 @dataclass(frozen=True)
@@ -195,15 +241,12 @@ def cluster_serves(state: ClusterState, node: str | None = None, nodes: int = 0)
     :param nodes: how many members there must be at least
     """
     verdict = Verdict()
-    _needs_manager(state, verdict)
+    needs_manager(state, verdict)
     if node is not None and state.named(node) is None:
         verdict.no("node_absent", f"{node} is not in the cluster", node=node)
     if len(state.nodes) < nodes:
         verdict.no("nodes_missing", f"{len(state.nodes)} nodes are in the cluster, not {nodes}")
-    for shard in state.shards:
-        if shard.primary and shard.state not in ACTIVE:
-            text = f"the primary of {shard.index}[{shard.number}] is {shard.state.lower()}"
-            verdict.no("primary_not_started", text, index=shard.index, shard=shard.number)
+    needs_primaries(state, verdict)
     return verdict
 
 
@@ -214,31 +257,34 @@ def may_stop(state: ClusterState, name: str, accept_outage: bool = False) -> Ver
     :param accept_outage: turn the reasons that mean an interruption, and no loss, into notes
     """
     verdict = Verdict()
-    _needs_manager(state, verdict)
+    needs_manager(state, verdict)
     node = state.named(name)
     if node is None:
         verdict.note("node_absent", f"{name} is not in the cluster", node=name)
         return verdict
-    if len(state.nodes) == 1:
+    if len(state.nodes) == 1 and state.voters <= {node.id}:
         text = f"{name} is the only node: nothing is answered until it is back"
         verdict.note("unavoidable_outage", text, node=name)
         return verdict
-    _needs_allocation(state, verdict)
+    needs_allocation(state, verdict)
     interrupting = Verdict()
+    needs_primaries(state, interrupting)
     _needs_other_copies(state, node, interrupting)
     _needs_quorum(state, node, interrupting)
     (verdict.notes if accept_outage else verdict.reasons).extend(interrupting.reasons)
     for shard in state.on(node):
         if shard.state in ("INITIALIZING", "RELOCATING"):
-            text = f"{shard.index}[{shard.number}] on {name} is {shard.state.lower()}"
-            verdict.no(shard.state.lower(), text, **_where(shard, name))
+            text = f"{shard.label} on {name} is {shard.state.lower()}"
+            verdict.no(shard.state.lower(), text, **where(shard, name))
+    for shard in state.coming_to(node):
+        verdict.no("relocating", f"{shard.label} moves to {name}", **where(shard, name))
     return verdict
 
 
 def has_joined(state: ClusterState, name: str, version: str | None = None) -> Verdict:
     """Judge whether a node is a member again, and of the right version."""
     verdict = Verdict()
-    _needs_manager(state, verdict)
+    needs_manager(state, verdict)
     node = state.named(name)
     if node is None:
         verdict.no("node_absent", f"{name} is not in the cluster", node=name)
@@ -263,11 +309,11 @@ def is_back(
     verdict = has_joined(state, name, version)
     if not verdict.ok:
         return verdict
-    _needs_allocation(state, verdict)
+    needs_allocation(state, verdict)
     moving = [shard for shard in state.shards if shard.state == "INITIALIZING"]
     for shard in moving:
-        text = f"{shard.index}[{shard.number}] is recovering"
-        verdict.no("initializing", text, **_where(shard))
+        text = f"{shard.label} is recovering"
+        verdict.no("initializing", text, **where(shard))
     if not verdict.ok:
         return verdict
     for shard in state.shards:
@@ -278,8 +324,8 @@ def is_back(
 
 def _judge_unassigned(shard: Shard, name: str, explanation: Any, verdict: Verdict) -> None:
     """Say whether a copy that is not assigned is a reason to wait for the node."""
-    label = f"{shard.index}[{shard.number}]"
-    where = _where(shard, name)
+    label = shard.label
+    place = where(shard, name)
     try:
         decisions = {
             entry["node_name"]: {
@@ -290,29 +336,40 @@ def _judge_unassigned(shard: Shard, name: str, explanation: Any, verdict: Verdic
             for entry in explanation.get("node_allocation_decisions", [])
         }
     except (KeyError, TypeError, AttributeError):
-        verdict.no("unreadable_answer", f"nothing explains why {label} is unassigned", **where)
+        verdict.no("unreadable_answer", f"nothing explains why {label} is unassigned", **place)
         return
     refusals = decisions.get(name, set())
     if "node_version" in refusals:
         text = f"{label} waits for another node of the new version"
-        verdict.note("node_version_yellow", text, **where)
+        verdict.note("node_version_yellow", text, **place)
     elif refusals & NOT_WANTED_HERE:
-        verdict.note("not_wanted_here", f"{label} has no place on {name} by rule", **where)
+        verdict.note("not_wanted_here", f"{label} has no place on {name} by rule", **place)
     else:
         deciders = ", ".join(sorted(refusals)) or "not tried yet"
-        verdict.no("shard_unassigned", f"{label} is unassigned ({deciders})", **where)
+        verdict.no("shard_unassigned", f"{label} is unassigned ({deciders})", **place)
 
 
-def _where(shard: Shard, node: str | None = None) -> dict[str, Any]:
+def where(shard: Shard, node: str | None = None) -> dict[str, Any]:
+    """Return the part of a reason that says which copy it is about."""
     return {"index": shard.index, "shard": shard.number, "node": node}
 
 
-def _needs_manager(state: ClusterState, verdict: Verdict) -> None:
+def needs_manager(state: ClusterState, verdict: Verdict) -> None:
+    """Say no where nobody leads."""
     if state.elected is None or all(node.id != state.elected for node in state.nodes):
         verdict.no("no_manager", "no cluster manager is elected")
 
 
-def _needs_allocation(state: ClusterState, verdict: Verdict) -> None:
+def needs_primaries(state: ClusterState, verdict: Verdict) -> None:
+    """Say no where a shard is not served."""
+    for shard in state.shards:
+        if shard.primary and shard.state not in ACTIVE:
+            text = f"the primary of {shard.label} is {shard.state.lower()}"
+            verdict.no("primary_not_started", text, index=shard.index, shard=shard.number)
+
+
+def needs_allocation(state: ClusterState, verdict: Verdict) -> None:
+    """Say no where copies would not be built."""
     if state.allocation != "all":
         text = f"shard allocation stands at {state.allocation}: {ENABLE} was left behind"
         verdict.no("allocation_disabled", text)
@@ -331,8 +388,6 @@ def _needs_other_copies(state: ClusterState, node: Node, verdict: Verdict) -> No
 
 
 def _needs_quorum(state: ClusterState, node: Node, verdict: Verdict) -> None:
-    if node.id not in state.voters:
-        return
     members = {member.id for member in state.nodes if member.manager}
     left = (state.voters & members) - {node.id}
     needed = len(state.voters) // 2 + 1

@@ -8,17 +8,22 @@ import pytest
 from ansible.module_utils.opensearch_objects import (
     ALLOCATION_FOUND,
     ENABLE,
+    EXCLUDE,
+    EXCLUDED,
     SECURITY,
+    VOTING,
     Plan,
     User,
     flatten,
     plan_allocation,
     plan_cluster_settings,
+    plan_exclusion,
     plan_mappings,
     plan_purge,
     plan_roles,
     plan_templates,
     plan_users,
+    plan_voting,
 )
 
 
@@ -241,3 +246,78 @@ def test_purge_spares_what_is_listed_and_what_the_plugin_owns() -> None:
     assert [(c.method, c.path) for c in plan.changes] == [
         ("DELETE", f"{SECURITY}/internalusers/eve")
     ]
+
+
+@pytest.mark.parametrize(
+    ("found", "transient", "state", "expected"),
+    [
+        ({}, {}, "excluded", [{EXCLUDE: "os4", EXCLUDED: "os4"}]),
+        # What others excluded stays, in both directions.
+        ({EXCLUDE: "os9"}, {}, "excluded", [{EXCLUDE: "os9,os4", EXCLUDED: "os4"}]),
+        (
+            {EXCLUDE: "os9,os4", EXCLUDED: "os4"},
+            {},
+            "included",
+            [{EXCLUDE: "os9", EXCLUDED: None}],
+        ),
+        ({EXCLUDE: "os4", EXCLUDED: "os4"}, {}, "excluded", []),
+        ({EXCLUDE: "os4", EXCLUDED: "os4"}, {}, "included", [{EXCLUDE: None, EXCLUDED: None}]),
+        # Excluded by somebody else already: not ours to undo.
+        ({EXCLUDE: "os4"}, {}, "excluded", []),
+        ({EXCLUDE: "os4"}, {}, "included", []),
+        ({}, {}, "included", []),
+        # Two nodes are drained at once.
+        (
+            {EXCLUDE: "os3", EXCLUDED: "os3"},
+            {},
+            "excluded",
+            [{EXCLUDE: "os3,os4", EXCLUDED: "os3,os4"}],
+        ),
+        # A transient value hides the persistent one.
+        (
+            {},
+            {EXCLUDE: "os9"},
+            "excluded",
+            [{EXCLUDE: "os4", EXCLUDED: "os4"}, {EXCLUDE: "os9,os4"}],
+        ),
+        (
+            {EXCLUDE: "os4", EXCLUDED: "os4"},
+            {EXCLUDE: "os9,os4"},
+            "included",
+            [{EXCLUDE: None, EXCLUDED: None}, {EXCLUDE: "os9"}],
+        ),
+    ],
+)
+def test_exclusion(
+    found: dict[str, Any], transient: dict[str, Any], state: str, expected: list[Any]
+) -> None:
+    plan = plan_exclusion({"persistent": found, "transient": transient}, ["os4"], state)
+    assert [change.after for change in plan.changes] == expected
+
+
+OTHER = {"node_id": "i9", "node_name": "os9"}
+OURS = {"node_id": "i4", "node_name": "os4"}
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "sent"),
+    [
+        ([], "excluded", [("POST", f"{VOTING}?node_names=os4&timeout=9s")]),
+        ([OTHER], "excluded", [("POST", f"{VOTING}?node_names=os4&timeout=9s")]),
+        ([OURS], "excluded", []),
+        ([], "cleared", []),
+        ([OTHER], "cleared", []),
+        ([OURS], "cleared", [("DELETE", f"{VOTING}?wait_for_removal=false")]),
+        (
+            [OTHER, OURS],
+            "cleared",
+            [
+                ("DELETE", f"{VOTING}?wait_for_removal=false"),
+                ("POST", f"{VOTING}?node_ids=i9&timeout=9s"),
+            ],
+        ),
+    ],
+)
+def test_voting(found: list[Any], state: str, sent: list[Any]) -> None:
+    plan = plan_voting(found, ["os4"], state, 9)
+    assert [(method, path) for method, path, _ in plan.requests()] == sent

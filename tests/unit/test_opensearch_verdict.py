@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 import pytest
@@ -17,8 +16,6 @@ from ansible.module_utils.opensearch_verdict import (
     may_stop,
     restart_order,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 NAMES = ("os1", "os2", "os3")
 ROLES = ("cluster_manager", "data", "ingest")
@@ -77,9 +74,12 @@ lone = {"nodes": (node("os1"),), "shards": (shard("os1"),), "voters": frozenset(
         ),
         # A last copy that moves away is still the last copy.
         (
-            {"shards": (shard("os1", state="RELOCATING"), shard("os2", state="INITIALIZING"))},
+            {"shards": (shard("os1", state="RELOCATING", relocating="id-os2"),)},
             ["relocating", "shard_without_other_copy"],
         ),
+        # One that moves here has its copy elsewhere until it has arrived; it is let arrive.
+        ({"shards": (shard("os2", state="RELOCATING", relocating="id-os1"),)}, ["relocating"]),
+        ({"shards": (shard(None, state="UNASSIGNED"),)}, ["primary_not_started"]),
         (
             {"shards": (shard("os2"), shard("os1", primary=False, state="INITIALIZING"))},
             ["initializing"],
@@ -263,42 +263,3 @@ def test_an_answer_that_cannot_be_read_is_no_state(
 ) -> None:
     with pytest.raises(UnreadableError):
         ClusterState.from_answers(answer, settings, members)
-
-
-STATES = ("STARTED", "RELOCATING", "INITIALIZING", "UNASSIGNED")
-
-
-@st.composite
-def clusters(draw: st.DrawFn) -> ClusterState:
-    """Return a random small cluster, healthy or not."""
-    names = [f"os{number}" for number in range(draw(st.integers(2, 4)))]
-    nodes = tuple(node(name, roles=ROLES if draw(st.booleans()) else ("data",)) for name in names)
-    shards = []
-    for number, copy in product(range(draw(st.integers(0, 3))), range(draw(st.integers(1, 3)))):
-        where = draw(st.sampled_from(names))
-        how = draw(st.sampled_from(STATES))
-        placed = None if how == "UNASSIGNED" else where
-        shards.append(shard(placed, number, primary=copy == 0, state=how))
-    managers = [member.id for member in nodes if member.manager]
-    voters = draw(st.sets(st.sampled_from([*managers, "id-gone"]), min_size=1))
-    return state(
-        nodes=nodes,
-        shards=tuple(shards),
-        voters=frozenset(voters),
-        elected=managers[0] if managers else None,
-    )
-
-
-@given(clusters())
-def test_a_yes_leaves_a_copy_of_everything_and_a_majority(found: ClusterState) -> None:
-    """Compare with the plain meaning, computed another way."""
-    for member in found.nodes:
-        if not may_stop(found, member.name).ok:
-            continue
-        active = [s for s in found.shards if s.state in ("STARTED", "RELOCATING")]
-        served = {(s.index, s.number) for s in active}
-        left = {(s.index, s.number) for s in active if s.node != member.id}
-        assert served == left
-        if member.id in found.voters:
-            alive = [v for v in found.voters if v not in {member.id, "id-gone"}]
-            assert 2 * len(alive) > len(found.voters)
