@@ -36,7 +36,8 @@ class CacheUnavailableError(Exception):
     """The cache does not answer."""
 
 
-def _tls(section: Cache) -> dict[str, Any]:
+def tls_options(section: Cache) -> dict[str, Any]:
+    """How redis-py verifies the servers."""
     if not section.tls:
         return {}
     return {
@@ -62,7 +63,7 @@ def connect(settings: Settings) -> Redis | None:
     if section.user and secrets.cache_password:
         login = {"username": section.user, "password": secrets.cache_password.get_secret_value()}
     if section.url:
-        tls = _tls(section) if section.url.startswith("rediss://") else {}
+        tls = tls_options(section) if section.url.startswith("rediss://") else {}
         tls.pop("ssl", None)
         return Redis.from_url(
             section.url, max_connections=section.pool_maxsize, **timing, **login, **tls
@@ -75,11 +76,11 @@ def connect(settings: Settings) -> Redis | None:
     addresses = [address.rsplit(":", 1) for address in section.sentinels]
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         [(host.strip("[]"), int(port)) for host, port in addresses],
-        sentinel_kwargs={**timing, **_tls(section), **sentinel_login},
+        sentinel_kwargs={**timing, **tls_options(section), **sentinel_login},
         max_connections=section.pool_maxsize,
         **timing,
         **login,
-        **_tls(section),
+        **tls_options(section),
     )
     primary: Redis = sentinel.master_for(section.service_name)
     return primary

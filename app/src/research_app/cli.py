@@ -1,4 +1,4 @@
-"""research-app: serve, ingest, check."""
+"""research-app: serve, ingest, work, check."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from research_app import __version__, logs, settings
-from research_app.cache import CacheUnavailableError
 from research_app.index.client import IndexUnavailableError, ensure_index
-from research_app.index.edition import LOOK_SECONDS, renew
 from research_app.ingest import Ingest, Report
+from research_app.intake import forget_answers
+from research_app.jobs import command as jobs_command
 from research_app.services import Services, build
 from research_app.sources import UnknownSourceError, open_source
 from research_app.sources.document import Kind
@@ -29,7 +29,6 @@ EXIT_USAGE = 2
 EXIT_UNAVAILABLE = 3
 SHOWN_REFUSALS = 50
 LINE_SECONDS = 5.0
-CACHE_SECONDS = 30.0
 
 
 def _settings() -> settings.Settings:
@@ -49,6 +48,9 @@ def serve() -> None:
     from research_app import server  # noqa: PLC0415 - gradio takes seconds to import
 
     server.run(loaded)
+
+
+app.add_typer(jobs_command.make(lambda: build(_settings())), name="jobs")
 
 
 class ProgressLine:
@@ -76,24 +78,6 @@ class ProgressLine:
         return time.monotonic() - self._start
 
 
-async def _forget_answers(parts: Services) -> None:
-    """Make every search see what was written, or say that some will see it a little later."""
-    await renew(parts.client, parts.settings.opensearch.index)
-    deadline = time.monotonic() + CACHE_SECONDS
-    while True:
-        try:
-            return await parts.cache.new_generation()
-        except CacheUnavailableError as error:
-            if time.monotonic() > deadline:
-                typer.echo(
-                    f"warning: the cache does not answer ({error}); searches may need"
-                    f" {LOOK_SECONDS:.0f} s to see what is new",
-                    err=True,
-                )
-                return None
-        await asyncio.sleep(1)
-
-
 async def _ingest(parts: Services, paths: list[Path], kind: Kind) -> list[Report]:
     reports = []
     async with parts.connected():
@@ -106,7 +90,7 @@ async def _ingest(parts: Services, paths: list[Path], kind: Kind) -> list[Report
                 await run.run(source)
             finally:
                 if run.report.wrote:
-                    await _forget_answers(parts)
+                    await forget_answers(parts)
                 seconds = progress.end()
                 _print_report(path, run.report, seconds)
             reports.append(run.report)
@@ -149,12 +133,36 @@ def ingest(
     kind: Annotated[
         Kind, typer.Option(help="What the documents are, where they do not say it.")
     ] = "paper",
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Let a worker do it; every worker must see the path.")
+    ] = False,
 ) -> None:
     """Bring documents into the library; what is there already stays as it is."""
+    if queue:
+        jobs_command.submit(
+            build(_settings()), "ingest", [str(path.absolute()) for path in paths], {"kind": kind}
+        )
+        return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does: in order
     reports = _run(_ingest(build(_settings()), paths, kind))
     if not any(report.taken for report in reports) and any(report.refused for report in reports):
         raise typer.Exit(1)
+
+
+@app.command()
+def worker(
+    ping: Annotated[
+        bool, typer.Option("--ping", help="Only say whether this host's worker lives.")
+    ] = False,
+) -> None:
+    """Do the jobs that wait."""
+    loaded = _settings()
+    if ping:
+        jobs_command.ping(build(loaded))
+        return
+    from research_app.jobs import worker as worker_process  # noqa: PLC0415 - only here
+
+    raise typer.Exit(worker_process.run(loaded))
 
 
 @app.command()

@@ -39,6 +39,9 @@ def configure(section: Logging) -> None:
     # these log bodies and addresses of requests, in which a reader's words are
     for name in ("opensearch", "opensearchpy", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # these say of every task what the jobs say themselves
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()

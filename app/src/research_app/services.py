@@ -19,6 +19,7 @@ from research_app.files import FileStore
 from research_app.health import HealthService
 from research_app.index import client as index_client
 from research_app.index.edition import Edition
+from research_app.jobs.service import JobService
 from research_app.search.service import SearchService
 from research_app.settings import Settings
 
@@ -39,6 +40,7 @@ class Services:
     health: HealthService
     drain: Drain
     auth: Auth
+    jobs: JobService
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -48,6 +50,7 @@ class Services:
         finally:
             await self.client.close()
             await self.cache.close()
+            await self.jobs.close()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -98,4 +101,5 @@ def build(settings: Settings) -> Services:
         health=HealthService(settings, client, cache),
         drain=Drain(),
         auth=Auth(settings, Accounts(client, settings.opensearch.index)),
+        jobs=JobService(settings),
     )

@@ -123,6 +123,17 @@ class Library(_Section):
     directory: Path = Path("/var/lib/research-app/library")
 
 
+class Jobs(_Section):
+    enabled: bool = True
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    max_queued: Annotated[int, Field(ge=1, le=100_000)] = 200
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 6
+    retry_seconds: Seconds = 30.0
+    shutdown_seconds: Annotated[float, Field(ge=0, le=3600)] = 20.0
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    folders: tuple[str, ...] = ("/srv", "/var/lib/research-app")
+
+
 class Search(_Section):
     title_boost: Annotated[float, Field(gt=0, le=100)] = 1.5
     author_boost: Annotated[float, Field(gt=0, le=100)] = 1.0
@@ -178,6 +189,7 @@ class Settings(_Section):
     opensearch: OpenSearch
     cache: Cache = Cache(enabled=False)
     library: Library = Library()
+    jobs: Jobs = Jobs()
     search: Search = Search()
     fetch: Fetch = Fetch()
     auth: Auth = Auth()

@@ -1,0 +1,56 @@
+"""One ingest from a path to searches that see it: for the command and for jobs alike."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+from research_app.cache import CacheUnavailableError
+from research_app.index.client import ensure_index
+from research_app.index.edition import LOOK_SECONDS, renew
+from research_app.ingest import Ingest, Progress, Report
+from research_app.services import Services
+from research_app.sources import open_source
+from research_app.sources.document import Kind, Source
+
+logger = logging.getLogger(__name__)
+
+CACHE_SECONDS = 30.0
+
+
+async def take_in(parts: Services, path: Path, kind: Kind, progress: Progress) -> Report:
+    """Bring what a path holds into the index."""
+    source = await asyncio.to_thread(open_source, path, kind)
+    await ensure_index(parts.client, parts.settings.opensearch.index)
+    return await take(parts, source, progress)
+
+
+async def take(parts: Services, source: Source, progress: Progress) -> Report:
+    """Bring a source into the index; searches see it, also where it ends half way."""
+    run = Ingest(parts.client, parts.settings.opensearch.index, progress)
+    try:
+        return await run.run(source)
+    finally:
+        progress(run.report)
+        if run.report.wrote:
+            await forget_answers(parts)
+
+
+async def forget_answers(parts: Services) -> None:
+    """Make every search see what was written, or say that some will see it a little later."""
+    await renew(parts.client, parts.settings.opensearch.index)
+    deadline = time.monotonic() + CACHE_SECONDS
+    while True:
+        try:
+            return await parts.cache.new_generation()
+        except CacheUnavailableError as error:
+            if time.monotonic() > deadline:
+                logger.warning(
+                    "the cache does not answer (%s); searches may need %s s to see what is new",
+                    error,
+                    LOOK_SECONDS,
+                )
+                return None
+        await asyncio.sleep(1)
