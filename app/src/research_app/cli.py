@@ -14,8 +14,8 @@ import typer
 
 from research_app import __version__, logs, settings
 from research_app.index.client import IndexUnavailableError, ensure_index
-from research_app.ingest import Ingest, Report
-from research_app.intake import forget_answers
+from research_app.ingest import Report
+from research_app.intake import take
 from research_app.jobs import command as jobs_command
 from research_app.services import Services, build
 from research_app.sources import UnknownSourceError, open_source
@@ -58,11 +58,13 @@ class ProgressLine:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.report = Report()
         self._start = self._shown = time.monotonic()
         self._terminal = sys.stderr.isatty()
 
     def __call__(self, report: Report) -> None:
         """Show a report, unless one was just shown."""
+        self.report = report
         now = time.monotonic()
         if now - self._shown < (0.2 if self._terminal else LINE_SECONDS):
             return
@@ -85,15 +87,12 @@ async def _ingest(parts: Services, paths: list[Path], kind: Kind) -> list[Report
         await ensure_index(parts.client, parts.settings.opensearch.index)
         for path, source in sources:
             progress = ProgressLine(path.name or str(path))
-            run = Ingest(parts.client, parts.settings.opensearch.index, parts.files, progress)
             try:
-                await run.run(source)
+                await take(parts, source, progress)
             finally:
-                if run.report.wrote:
-                    await forget_answers(parts)
                 seconds = progress.end()
-                _print_report(path, run.report, seconds)
-            reports.append(run.report)
+                _print_report(path, progress.report, seconds)
+            reports.append(progress.report)
     return reports
 
 

@@ -29,7 +29,7 @@ async def take_in(parts: Services, path: Path, kind: Kind, progress: Progress) -
 
 async def take(parts: Services, source: Source, progress: Progress) -> Report:
     """Bring a source into the index; searches see it, also where it ends half way."""
-    run = Ingest(parts.client, parts.settings.opensearch.index, progress)
+    run = Ingest(parts.client, parts.settings.opensearch.index, parts.files, progress)
     try:
         return await run.run(source)
     finally:
