@@ -162,8 +162,8 @@ def test_passages_keep_their_second() -> None:
 def test_a_silence_ends_a_passage_and_a_short_rest_does_not_begin_one() -> None:
     later = [Cue(c.start + 500, c.end + 500, c.text) for c in sentences(2)]
     assert [p["start"] for p in from_cues([*sentences(6), *later])] == [0]
-    later = [Cue(c.start + 500, c.end + 500, c.text) for c in sentences(6)]
-    assert [p["start"] for p in from_cues([*sentences(6), *later])] == [0, 500]
+    later = [Cue(c.start + 500, c.end + 500, c.text) for c in sentences(8)]
+    assert [p["start"] for p in from_cues([*sentences(8), *later])] == [0, 500]
 
 
 def test_one_endless_cue_is_cut_and_its_time_shared_out() -> None:
@@ -220,14 +220,19 @@ def test_real_lectures_read_as_another_reader_reads_them() -> None:
     assert len(files) == 60
     for path in files:
         mine = cues(decode(path.read_bytes()))
-        other = theirs(path)
-        assert " ".join(cue.text for cue in mine) == " ".join(other), path.name
+        assert mine == theirs(path), path.name
         passages = from_cues(mine)
-        assert passages[0]["start"] == mine[0].start
+        assert passages[0]["start"] == round(mine[0].start, 3)
         lengths = [len(passage["text"].split()) for passage in passages]
         assert all(60 <= length <= MAX_WORDS for length in lengths[:-1]), (path.name, lengths)
 
 
-def theirs(path: Path) -> list[str]:
+def theirs(path: Path) -> list[Cue]:
     read = webvtt.from_srt if path.suffix == ".srt" else webvtt.read
-    return [words for caption in read(str(path)).captions if (words := plain(caption.text))]
+    return without_repetitions(
+        [
+            Cue(seconds(caption.start), seconds(caption.end), words)
+            for caption in read(str(path)).captions
+            if (words := plain(caption.raw_text))
+        ]
+    )

@@ -156,7 +156,7 @@ def test_what_no_source_reads(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "none.jsonl", "no such file"),
         (tmp_path / "x.docx", "give a .jsonl"),
-        (tmp_path, "no PDF in this directory"),
+        (tmp_path, "nothing to read in this directory"),
     ):
         with pytest.raises(UnknownSourceError, match=message):
             open_source(path, "paper")

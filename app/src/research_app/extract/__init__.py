@@ -3,3 +3,6 @@
 # Part of a PDF's content hash: raise it when extraction improves, and the next ingest reads
 # the files again.
 EXTRACTION = 1
+
+# The same for captions, transcripts and how they are cut into passages.
+TRANSCRIPTION = 1

@@ -39,18 +39,8 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
         yield None
 
 
-def parse(line: bytes, kind: Kind, source: str) -> Candidate:
-    """One line as a candidate."""
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise RefusedError(f"not JSON: {error.msg}") from None
-    if not isinstance(record, dict):
-        raise RefusedError("not a JSON object")
-    return ready(validated(_fields(record, kind)), source)
-
-
-def _fields(record: dict[str, Any], kind: Kind) -> dict[str, Any]:
+def fields(record: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """A record as the fields of a document, under whichever names it has them."""
     known = {name: value for name, value in record.items() if value is not None}
     identity = known.get("id", known.get("_id"))
     if isinstance(identity, int):
@@ -65,8 +55,8 @@ def _fields(record: dict[str, Any], kind: Kind) -> dict[str, Any]:
     return known
 
 
-def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
-    """Every line of a file; what is damaged is refused and never hides the rest."""
+def records(path: Path) -> Iterator[tuple[str, dict[str, Any]] | Refusal]:
+    """Every line of a file: where it is, and what it holds; a damaged one never hides the rest."""
     number = 0
     try:
         with _open(path) as stream:
@@ -75,14 +65,36 @@ def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
                 if line == b"":
                     continue
                 source = f"{path.name}:{number}"
-                if line is None:
-                    yield Refusal(source, "the line is over 8 MiB")
-                    continue
                 try:
-                    yield parse(line, kind, source)
+                    yield source, _record(line)
                 except RefusedError as error:
                     yield Refusal(source, str(error))
     except (gzip.BadGzipFile, EOFError, zlib.error):
         yield Refusal(f"{path.name}:{number + 1}", "the archive is damaged from here on")
     except OSError as error:
         yield Refusal(str(path), f"cannot be read: {error.strerror}")
+
+
+def _record(line: bytes | None) -> dict[str, Any]:
+    if line is None:
+        raise RefusedError("the line is over 8 MiB")
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise RefusedError(f"not JSON: {error.msg}") from None
+    if not isinstance(record, dict):
+        raise RefusedError("not a JSON object")
+    return record
+
+
+def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+    """Every line of a file as a document."""
+    for item in records(path):
+        if isinstance(item, Refusal):
+            yield item
+            continue
+        source, record = item
+        try:
+            yield ready(validated(fields(record, kind)), source)
+        except RefusedError as error:
+            yield Refusal(source, str(error))

@@ -1,0 +1,65 @@
+"""A catalogue of recordings: JSON lines in which each names the files that belong to it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from research_app.sources import jsonlines
+from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
+from research_app.sources.recording import CAPTIONS, Recording, candidate, inside
+
+# what names a captions file; the better one first
+KEYS = ("captions", "vtt", "srt", "file")
+
+
+def is_catalogue(path: Path) -> bool:
+    """Whether the first record of a file names captions."""
+    first = next(jsonlines.records(path), None)
+    return isinstance(first, tuple) and bool(_named(first[1]))
+
+
+def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+    """Every record; one that is damaged, or whose captions are, never hides the rest."""
+    for item in jsonlines.records(path):
+        if isinstance(item, Refusal):
+            yield item
+            continue
+        source, record = item
+        try:
+            yield candidate(_recording(record, path.parent, kind, source))
+        except RefusedError as error:
+            yield Refusal(source, str(error))
+        except OSError as error:
+            yield Refusal(source, f"its captions cannot be read: {error.strerror}")
+
+
+def claimed(path: Path) -> set[Path]:
+    """The captions that a catalogue speaks of, and that are not to be read without it."""
+    found: set[Path] = set()
+    for item in jsonlines.records(path):
+        if isinstance(item, Refusal):
+            continue
+        with contextlib.suppress(RefusedError):
+            found.update(inside(path.parent, name) for name in _named(item[1]))
+    return found
+
+
+def _named(record: dict[str, Any]) -> list[str]:
+    values = (record.get(key) for key in KEYS)
+    return [v for v in values if isinstance(v, str) and v.lower().endswith(CAPTIONS)]
+
+
+def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) -> Recording:
+    names = _named(record)
+    fields = jsonlines.fields(record, "video" if kind == "paper" else kind)
+    for key in ("file", "thumbnail"):  # keys of the file store, which a catalogue cannot know
+        fields.pop(key, None)
+    captions = next((path for name in names if (path := inside(folder, name)).is_file()), None)
+    if names and captions is None:
+        raise RefusedError(f"its captions are not there: {' or '.join(names)[:300]}")
+    if not isinstance(fields.get("id"), str):
+        raise RefusedError("no id")
+    return Recording(fields["id"], fields["kind"], source, fields, captions)

@@ -1,0 +1,44 @@
+"""A folder of recordings: each with the captions beside it, or captions alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from research_app.sources.document import Candidate, Kind, Refusal, RefusedError, content_hash
+from research_app.sources.recording import CAPTIONS, Recording, candidate
+
+_LANGUAGE = re.compile(r"\.(?P<language>[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?)$")
+
+
+def read(files: Iterable[Path], root: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+    """The recordings among files."""
+    for path in files:
+        if path.suffix.lower() in CAPTIONS:
+            yield _taken(path, str(path.relative_to(root)), "video" if kind == "paper" else kind)
+
+
+def _taken(path: Path, source: str, kind: Kind) -> Candidate | Refusal:
+    try:
+        return candidate(_captions_alone(path, source, kind))
+    except RefusedError as error:
+        return Refusal(source, str(error))
+    except OSError as error:
+        return Refusal(source, f"cannot be read: {error.strerror}")
+
+
+def _captions_alone(path: Path, source: str, kind: Kind) -> Recording:
+    language = _LANGUAGE.search(path.stem)
+    stem = path.stem[: language.start()] if language else path.stem
+    fields = {"title": title_of(stem)}
+    if language:
+        fields["language"] = language["language"]
+    identity = f"recording-{content_hash(path.read_bytes())[:20]}"
+    return Recording(identity, kind, source, fields, path)
+
+
+def title_of(stem: str) -> str:
+    """A file's name as a title: "03_what-is-a-token" is "what is a token"."""
+    words = re.sub(r"[_-]+", " ", re.sub(r"^\d+[_. -]+(?=\D)", "", stem)).strip()
+    return words or stem
