@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +17,7 @@ from research_app.ingest import Report
 from research_app.intake import take
 from research_app.jobs import command as jobs_command
 from research_app.services import Services, build
-from research_app.sources import UnknownSourceError, open_source
+from research_app.sources import UnknownSourceError, absolute, open_source
 from research_app.sources.document import Kind
 
 app = typer.Typer(
@@ -80,28 +79,28 @@ class ProgressLine:
         return time.monotonic() - self._start
 
 
-async def _ingest(parts: Services, paths: list[Path], kind: Kind) -> list[Report]:
+async def _ingest(parts: Services, locations: list[str], kind: Kind) -> list[Report]:
     reports = []
     async with parts.connected():
-        sources = [(path, open_source(path, kind)) for path in paths]
+        sources = [(each, open_source(each, kind, parts.tools)) for each in locations]
         await ensure_index(parts.client, parts.settings.opensearch.index)
-        for path, source in sources:
-            progress = ProgressLine(path.name or str(path))
+        for location, source in sources:
+            progress = ProgressLine(location.rstrip("/").rpartition("/")[2] or location)
             try:
                 await take(parts, source, progress)
             finally:
                 seconds = progress.end()
-                _print_report(path, progress.report, seconds)
+                _print_report(location, progress.report, seconds)
             reports.append(progress.report)
     return reports
 
 
-def _print_report(path: Path, report: Report, seconds: float) -> None:
+def _print_report(location: str, report: Report, seconds: float) -> None:
     for refusal in report.refused[:SHOWN_REFUSALS]:
         typer.echo(f"refused {refusal.source}: {refusal.reason}")
     if (more := len(report.refused) - SHOWN_REFUSALS) > 0:
         typer.echo(f"refused {more} more")
-    typer.echo(f"{path}: {report} in {seconds:.1f} s")
+    typer.echo(f"{location}: {report} in {seconds:.1f} s")
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -126,8 +125,13 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 @app.command()
 def ingest(
-    paths: Annotated[
-        list[Path], typer.Argument(help="JSON lines (.jsonl, .jsonl.gz), a PDF, a folder of PDFs.")
+    locations: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="A folder, a PDF, JSON lines, captions (.vtt, .srt), a podcast's feed: the file"
+            " or its address.",
+        ),
     ],
     kind: Annotated[
         Kind, typer.Option(help="What the documents are, where they do not say it.")
@@ -139,11 +143,11 @@ def ingest(
     """Bring documents into the library; what is there already stays as it is."""
     if queue:
         jobs_command.submit(
-            build(_settings()), "ingest", [str(path.absolute()) for path in paths], {"kind": kind}
+            build(_settings()), "ingest", [absolute(each) for each in locations], {"kind": kind}
         )
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does: in order
-    reports = _run(_ingest(build(_settings()), paths, kind))
+    reports = _run(_ingest(build(_settings()), locations, kind))
     if not any(report.taken for report in reports) and any(report.refused for report in reports):
         raise typer.Exit(1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from pathlib import Path
 
 from research_app.cache import CacheUnavailableError
 from research_app.index.client import ensure_index
@@ -20,9 +19,9 @@ logger = logging.getLogger(__name__)
 CACHE_SECONDS = 30.0
 
 
-async def take_in(parts: Services, path: Path, kind: Kind, progress: Progress) -> Report:
-    """Bring what a path holds into the index."""
-    source = await asyncio.to_thread(open_source, path, kind)
+async def take_in(parts: Services, location: str, kind: Kind, progress: Progress) -> Report:
+    """Bring what a path or an address holds into the index."""
+    source = await asyncio.to_thread(open_source, location, kind, parts.tools)
     await ensure_index(parts.client, parts.settings.opensearch.index)
     return await take(parts, source, progress)
 

@@ -15,6 +15,7 @@ from research_app.auth.accounts import Accounts
 from research_app.auth.service import Auth
 from research_app.cache import SearchCache
 from research_app.drain import Drain
+from research_app.fetch import Fetcher
 from research_app.files import FileStore
 from research_app.health import HealthService
 from research_app.index import client as index_client
@@ -22,6 +23,7 @@ from research_app.index.edition import Edition
 from research_app.jobs.service import JobService
 from research_app.search.service import SearchService
 from research_app.settings import Settings
+from research_app.sources.tools import Tools
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Services:
     client: AsyncOpenSearch
     cache: SearchCache
     files: FileStore
+    tools: Tools
     search: SearchService
     health: HealthService
     drain: Drain
@@ -97,6 +100,7 @@ def build(settings: Settings) -> Services:
         client=client,
         cache=cache,
         files=FileStore(settings.library.directory),
+        tools=Tools(fetcher=Fetcher(settings.fetch)),
         search=SearchService(settings, client, cache),
         health=HealthService(settings, client, cache),
         drain=Drain(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import get_args
 
 from research_app.ingest import Report
@@ -17,8 +16,8 @@ Handler = Callable[[Services, Job, Progress], Awaitable[Report]]
 
 
 async def ingest(parts: Services, job: Job, progress: Progress) -> Report:
-    """Bring the documents of a path into the library."""
-    return await take_in(parts, Path(job.argument), _kind(job), progress)
+    """Bring the documents of a path or an address into the library."""
+    return await take_in(parts, job.argument, _kind(job), progress)
 
 
 def _kind(job: Job) -> Kind:

@@ -7,14 +7,28 @@ from pathlib import Path
 from research_app.sources import folder, pdf_folder, recording_folder
 from research_app.sources.document import Kind, Source
 from research_app.sources.recording import CAPTIONS
+from research_app.sources.tools import NO_TOOLS, Tools
 
 
 class UnknownSourceError(Exception):
     """Nothing here knows how to read that path."""
 
 
-def open_source(path: Path, kind: Kind) -> Source:
-    """Choose the reader of a path by what the path is."""
+def is_address(location: str) -> bool:
+    """Whether a location is somewhere on the web."""
+    return location.lower().startswith(("http://", "https://"))
+
+
+def absolute(location: str) -> str:
+    """A location that means the same in another folder."""
+    return location if is_address(location) else str(Path(location).absolute())
+
+
+def open_source(location: str | Path, kind: Kind, tools: Tools = NO_TOOLS) -> Source:
+    """Choose the reader of a path or an address by what it is."""
+    if is_address(str(location)):
+        raise UnknownSourceError(f"{location}: nothing here reads that address")
+    path = Path(location)
     if not path.exists():
         raise UnknownSourceError(f"{path}: no such file or directory")
     if path.is_dir():
