@@ -11,6 +11,8 @@ import orjson
 import pytest
 from fastapi.testclient import TestClient
 
+from research_app.answer.extractive import Extractive
+from research_app.answer.service import AnswerService
 from research_app.auth import Role
 from research_app.auth.accounts import Account, AccountError
 from research_app.auth.service import Auth
@@ -64,6 +66,18 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@dataclasses.dataclass(frozen=True)
+class FakePassage:
+    """A passage as the search finds it."""
+
+    text: str
+    item_id: str = "a/b"
+    title: str = "A paper"
+    kind: str = "paper"
+    page: int | None = None
+    start: float | None = None
+
+
 class FakeSearch:
     """Answers without an OpenSearch; `failure` is raised instead, where it is set."""
 
@@ -72,6 +86,7 @@ class FakeSearch:
         self.results_of: dict[str, Any] = results()
         self.items: dict[str, dict[str, Any]] = {}
         self.asked: list[SearchQuery] = []
+        self.found_passages: list[FakePassage] = []
 
     def _fail(self) -> None:
         if self.failure:
@@ -89,6 +104,10 @@ class FakeSearch:
         self._fail()
         found = self.items.get(identity)
         return shown({"_id": identity, "_source": found}) if found else None
+
+    async def passages(self, question: str, size: int) -> list[FakePassage]:
+        self._fail()
+        return self.found_passages[:size]
 
     async def overview(self) -> dict[str, Any]:
         self._fail()
@@ -185,6 +204,7 @@ class Site:
         self.services = dataclasses.replace(
             parts,
             search=self._search,  # type: ignore[arg-type]
+            answers=AnswerService(parts.settings.answer, self._search, Extractive()),
             health=self._health,  # type: ignore[arg-type]
             auth=self.auth,
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from opensearchpy import AsyncOpenSearch
 
 from research_app import cache as cache_module
+from research_app.answer.service import AnswerService, provider_of
 from research_app.auth.accounts import Accounts
 from research_app.auth.service import Auth
 from research_app.cache import SearchCache
@@ -40,6 +41,7 @@ class Services:
     files: FileStore
     tools: Tools
     search: SearchService
+    answers: AnswerService
     health: HealthService
     drain: Drain
     auth: Auth
@@ -54,6 +56,7 @@ class Services:
             await self.client.close()
             await self.cache.close()
             await self.jobs.close()
+            await self.answers.close()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -95,13 +98,15 @@ def build(settings: Settings) -> Services:
     client = index_client.connect(settings)
     edition = Edition(client, settings.opensearch.index)
     cache = SearchCache(cache_module.connect(settings), settings.cache, edition.current)
+    search = SearchService(settings, client, cache)
     return Services(
         settings=settings,
         client=client,
         cache=cache,
         files=FileStore(settings.library.directory),
         tools=Tools(fetcher=Fetcher(settings.fetch)),
-        search=SearchService(settings, client, cache),
+        search=search,
+        answers=AnswerService(settings.answer, search, provider_of(settings)),
         health=HealthService(settings, client, cache),
         drain=Drain(),
         auth=Auth(settings, Accounts(client, settings.opensearch.index)),

@@ -54,6 +54,10 @@ def _check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _check_optional_url(url: str) -> str:
+    return _check_url(url) if url else ""
+
+
 def _check_sentinel(address: str) -> str:
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
@@ -157,6 +161,28 @@ class Auth(_Section):
     admin_user: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._@-]{0,63}$")] = "admin"
 
 
+class Answer(_Section):
+    """Who writes answers; the extractive provider needs nothing and nobody."""
+
+    provider: Literal["extractive", "openai", "gemini"] = "extractive"
+    url: Annotated[str, AfterValidator(_check_optional_url)] = ""
+    model: str = ""
+    tls_ca: str = ""
+    passages: Annotated[int, Field(ge=1, le=20)] = 8
+    max_tokens: Annotated[int, Field(ge=50, le=8000)] = 800
+    concurrent: Annotated[int, Field(ge=1, le=1000)] = 8
+    silent_seconds: Seconds = 15.0
+    timeout_seconds: Seconds = 60.0
+
+    @model_validator(mode="after")
+    def _model_is_named(self) -> Self:
+        if self.provider != "extractive" and not self.model:
+            raise ValueError("name the model")
+        if self.provider == "openai" and not self.url:
+            raise ValueError("give the url of the endpoint, such as https://HOST:PORT/v1")
+        return self
+
+
 class Health(_Section):
     disk_path: str = "/"
     disk_free_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
@@ -178,6 +204,7 @@ class Credentials(_Section):
     signing_key: SecretStr | None = None
     signing_key_previous: SecretStr | None = None
     admin_password: SecretStr | None = None
+    answer_key: SecretStr | None = None
     # uvicorn wants paths, and so never sees a key that is not its business
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -193,6 +220,7 @@ class Settings(_Section):
     search: Search = Search()
     fetch: Fetch = Fetch()
     auth: Auth = Auth()
+    answer: Answer = Answer()
     health: Health = Health()
     logging: Logging = Logging()
     credentials: Credentials = Credentials()
@@ -204,6 +232,8 @@ class Settings(_Section):
             raise ValueError("opensearch.user is set, the credential opensearch_password is not")
         if self.cache.enabled and self.cache.user and not secrets.cache_password:
             raise ValueError("cache.user is set, the credential cache_password is not")
+        if self.answer.provider == "gemini" and not secrets.answer_key:
+            raise ValueError("answer.provider is gemini, the credential answer_key is not set")
         if self.server.tls and not (self.certificate_path and secrets.tls_key):
             raise ValueError(
                 "server.tls needs server.tls_certificate (or the credential tls_certificate)"

@@ -18,7 +18,8 @@ MIN_QUERY = 3
 MAX_QUERY = 500
 
 
-def _query(text: str) -> str:
+def reader_words(text: str) -> str:
+    """A reader's words on one line, if they are enough and not too many."""
     text = one_line(text)
     if not MIN_QUERY <= len(text) <= MAX_QUERY:
         raise ValueError(f"a query has {MIN_QUERY} to {MAX_QUERY} characters")
@@ -30,7 +31,7 @@ class SearchQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    q: Annotated[str, AfterValidator(_query)]
+    q: Annotated[str, AfterValidator(reader_words)]
     kind: Annotated[tuple[Kind, ...], Field(max_length=10)] = ()
     venue: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
     author: Annotated[tuple[Name, ...], Field(max_length=20)] = ()

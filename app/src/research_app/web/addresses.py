@@ -29,6 +29,13 @@ def item_address(identity: str) -> str:
     return "/items/" + quote(identity)
 
 
+def place_address(identity: str, page: int | None, start: float | None) -> str:
+    """The address of a document's page, opened at a page or a second."""
+    if start is not None:
+        return f"{item_address(identity)}?t={int(start)}#place"
+    return item_address(identity) + (f"?page={page}#place" if page is not None else "")
+
+
 def toggled(query: SearchQuery, facet: str, value: Any) -> str:
     """The address of this search with a facet's value chosen, or no longer chosen."""
     if facet == "year":
