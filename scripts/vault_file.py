@@ -36,6 +36,9 @@ LENGTHS: Mapping[str, int] = {
     "vault_pki_ca_passphrase": 32,
 }
 
+# What one of these was before stays beside it when it is replaced, and goes on to be accepted.
+KEPT: Mapping[str, str] = {"vault_app_signing_key": "vault_app_signing_key_previous"}
+
 HEADER = "# Made by scripts/secrets. Read or change it with ansible-vault view or edit.\n"
 
 
@@ -60,6 +63,9 @@ def completed(present: Mapping[str, object], rotate: Sequence[str] = ()) -> dict
             f"{unknown[0]} is not a secret of the stack; the names are: {', '.join(LENGTHS)}"
         )
     result = dict(present)
+    for name in set(rotate) & set(KEPT):
+        if present.get(name):
+            result[KEPT[name]] = present[name]
     for name, length in LENGTHS.items():
         if name in rotate or not result.get(name):
             result[name] = random_value(length)

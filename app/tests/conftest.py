@@ -237,6 +237,7 @@ class Site:
     def sign_in(self, role: str = "admin", name: str = "") -> None:
         """Give the client the cookie of somebody of that role, as a browser has it."""
         token = self.headers(role, name)["Authorization"].removeprefix("Bearer ")
+        self.client.cookies.clear()
         self.client.cookies.set(self.auth.cookie.name, token)
 
     def get(self, address: str, **options: Any) -> Any:

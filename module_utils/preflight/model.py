@@ -15,7 +15,9 @@ SUBGROUPS = ("opensearch_manager", "opensearch_hot", "opensearch_warm")
 
 ADMIN_NETWORKS = "base_admin_networks"
 
-SECRET_NAME = re.compile(r"(password|passphrase|secret|signing_key|token|private_key)s?$")
+SECRET_NAME = re.compile(
+    r"(password|passphrase|secret|signing_key(?:_previous)?|token|private_key)s?$"
+)
 SHOWN_CHARACTERS = 80
 
 

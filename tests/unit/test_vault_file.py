@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts import vault_file
-from scripts.vault_file import LENGTHS, SecretsError, completed, main
+from scripts.vault_file import KEPT, LENGTHS, SecretsError, completed, main
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_refuses_a_folder_that_is_not_there(
 
 def test_the_wiring_uses_no_other_names(project: Path) -> None:
     wiring = (project / "group_vars" / "all" / "wiring.yml").read_text()
-    assert set(re.findall(r"vault_\w+", wiring)) <= LENGTHS.keys()
+    assert set(re.findall(r"vault_\w+", wiring)) <= LENGTHS.keys() | set(KEPT.values())
 
 
 def password(script: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -113,3 +113,10 @@ def test_a_password_file_that_is_named_must_be_there(project: Path, tmp_path: Pa
     missing = password(script, RESEARCH_VAULT_PASSWORD_FILE=str(tmp_path / "none"))
     assert missing.returncode == 1
     assert "is missing or empty" in missing.stderr
+
+
+def test_keeps_the_signing_key_that_it_replaces() -> None:
+    rotated = completed({"vault_app_signing_key": "before"}, ["vault_app_signing_key"])
+    assert rotated["vault_app_signing_key_previous"] == "before"
+    assert rotated["vault_app_signing_key"] != "before"
+    assert "vault_app_signing_key_previous" not in completed({})

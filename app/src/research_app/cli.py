@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from research_app import __version__, logs, settings
+from research_app.auth import commands as accounts
 from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.ingest import Report
 from research_app.intake import take
@@ -49,6 +50,7 @@ def serve() -> None:
     server.run(loaded)
 
 
+app.add_typer(accounts.app, name="user")
 app.add_typer(jobs_command.make(lambda: build(_settings())), name="jobs")
 
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from research_app import __version__, api, assistant, errors
 from research_app.answer import api as answer_api
+from research_app.auth import pages as sign_in
 from research_app.auth.middleware import AuthMiddleware
 from research_app.drain import DrainMiddleware
 from research_app.middleware import RequestMiddleware
@@ -38,6 +39,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.include_router(api.router)
     app.include_router(media.router)
     app.include_router(answer_api.router)
+    app.include_router(sign_in.router)
     pages.install(app, settings)
     errors.install(app)
     assistant.mount(app, parts)

@@ -25,6 +25,7 @@ from research_app.auth.user import Role, User
 from research_app.index.client import IndexUnavailableError, describe
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+OIDC_PREFIX = "oidc-"  # of the names of those who sign in elsewhere
 MOST = 10_000
 
 MAPPINGS: dict[str, Any] = {

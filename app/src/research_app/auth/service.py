@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 
-from research_app.auth.accounts import Account, AccountError, Accounts
+from research_app.auth.accounts import NAME, Account, AccountError, Accounts
 from research_app.auth.cookies import SessionCookie
 from research_app.auth.passwords import Passwords
 from research_app.auth.tokens import Claims, InvalidTokenError, Token, Tokens
@@ -42,7 +42,7 @@ class Auth:
 
     async def sign_in(self, name: str, password: str) -> tuple[User, Token] | None:
         """The user and a token, if it is the password of an account that may be used."""
-        account = await self.accounts.get(name) if name else None
+        account = await self.accounts.get(name) if NAME.fullmatch(name) else None
         stored = account.password if account and not account.disabled else None
         if not await self.passwords.verify(stored, password) or account is None:
             return None

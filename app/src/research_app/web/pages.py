@@ -47,6 +47,7 @@ def install(app: FastAPI, settings: Settings) -> None:
         kind_names=views.KIND_NAMES,
         query=None,
         user=None,
+        sign_in_by="",
         words="",
     )
     environment.filters["number"] = lambda value: f"{value:,}"
@@ -56,13 +57,14 @@ def install(app: FastAPI, settings: Settings) -> None:
     app.include_router(router)
 
 
-def _page(
+def page(
     request: Request,
     name: str,
     values: dict[str, Any],
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> HTMLResponse:
+    """A page of a template, with what every page shows."""
     template = request.app.state.templates.get_template(name)
     shown = {"user": current_user(request)} | values
     return HTMLResponse(template.render(shown), status, headers or SHARED)
@@ -74,7 +76,7 @@ def error_page(
     """A page that says what is wrong, with the search box and the reader's words in it."""
     words = request.query_params.get("q", "")[:MAX_QUERY]
     values = {"message": message, "status": status, "words": words}
-    return _page(request, "error.html", values, status, headers)
+    return page(request, "error.html", values, status, headers)
 
 
 @router.get("/")
@@ -83,7 +85,7 @@ async def home(request: Request, parts: ServicesOf) -> Response:
     if not request.query_params.get("q", "").strip():
         overview = await parts.search.overview()
         values = {"overview": overview, "plot": views.plot(overview["year"], None)}
-        return _page(request, "home.html", values)
+        return page(request, "home.html", values)
     return await _results(request, parts)
 
 
@@ -99,7 +101,7 @@ async def _results(request: Request, parts: Services) -> Response:
         return error_page(request, 422, f"{message[:1].upper()}{message[1:]}.")
     request.state.log = {"query": query.fingerprint[:16]}
     found = await parts.search.results(query)
-    return _page(request, "results.html", {**views.search_view(query, found), "words": query.q})
+    return page(request, "results.html", {**views.search_view(query, found), "words": query.q})
 
 
 @router.get("/favicon.ico")
@@ -119,4 +121,4 @@ async def item(request: Request, parts: ServicesOf, identity: str) -> Response:
         "kind_name": views.KIND_NAME.get(found["kind"], found["kind"]),
         "bibtex": bibtex(found),
     }
-    return _page(request, "item.html", values)
+    return page(request, "item.html", values)

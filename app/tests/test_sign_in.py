@@ -1,0 +1,386 @@
+"""Sign in and out: passwords, pages, the command line; the last part with a real OpenSearch."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import statistics
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from conftest import Site, make_settings
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from research_app.auth import Role
+from research_app.auth.accounts import Account, AccountError, Accounts
+from research_app.auth.passwords import WAITING, BusyError, PasswordError, Passwords, checked
+from research_app.auth.service import Auth
+from research_app.auth.tokens import Claims
+from research_app.cli import app
+from research_app.factory import create_app
+from research_app.services import build
+from research_app.settings import Credentials, parse
+
+PASSWORD = "correct horse battery"
+FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.mark.parametrize(
+    ("password", "problem"),
+    [
+        ("short", "at least 12"),
+        ("x" * 257, "at most 256"),
+        ("abababababababab", "different characters"),
+        ("", "at least 12"),
+    ],
+)
+def test_a_weak_password_is_refused(password: str, problem: str) -> None:
+    with pytest.raises(PasswordError, match=problem):
+        checked(password)
+
+
+async def _verify() -> None:
+    passwords = Passwords(FAST)
+    stored = await passwords.hash("Fußgängerübergang")
+    assert stored.startswith("$argon2id$")
+    assert await passwords.verify(stored, "Fußgängerübergang")
+    assert await passwords.verify(stored, "Fußga\u0308ngeru\u0308bergang")  # another keyboard
+    for wrong in ("", "fußgängerübergang", "x" * 100_000, "\x00"):
+        assert not await passwords.verify(stored, wrong)
+    assert not await passwords.verify(None, "anything")
+    assert not await passwords.verify("not a hash", "anything")
+
+
+def test_passwords_are_verified() -> None:
+    asyncio.run(_verify())
+
+
+def test_an_unknown_name_takes_as_long_as_a_known_one() -> None:
+    async def seconds(passwords: Passwords, stored: str | None) -> float:
+        taken = []
+        for _ in range(5):
+            start = time.perf_counter()
+            await passwords.verify(stored, "wrong")
+            taken.append(time.perf_counter() - start)
+        return statistics.median(taken)
+
+    async def run() -> tuple[float, float]:
+        passwords = Passwords(PasswordHasher(time_cost=2, memory_cost=8192, parallelism=1))
+        stored = await passwords.hash(PASSWORD)
+        await passwords.verify(None, "wrong")
+        return await seconds(passwords, stored), await seconds(passwords, None)
+
+    known, unknown = asyncio.run(run())
+    assert 0.4 < unknown / known < 2.5, (known, unknown)
+
+
+def test_a_crowd_at_the_sign_in_is_told_to_wait() -> None:
+    async def run() -> list[Any]:
+        passwords = Passwords(PasswordHasher(time_cost=2, memory_cost=8192, parallelism=1))
+        work = (passwords.verify(None, "x") for _ in range(WAITING + 5))
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    outcomes = asyncio.run(run())
+    assert sum(isinstance(outcome, BusyError) for outcome in outcomes) == 5
+    assert sum(outcome is False for outcome in outcomes) == WAITING
+
+
+@pytest.fixture(scope="module")
+def _site() -> Site:
+    return Site()
+
+
+@pytest.fixture
+def home(_site: Site) -> Site:
+    _site.reset()
+    _site.auth.passwords = Passwords(FAST)
+    account = Account("ana", Role.CURATOR, shown="Ana M.", password=FAST.hash(PASSWORD))
+    asyncio.run(_site.accounts.add(account))
+    return _site
+
+
+def login(site: Site, **fields: str) -> Any:
+    given = {"name": "ana", "password": PASSWORD, "next": "/?q=zebra"} | fields
+    return site.client.post("/login", data=given, follow_redirects=False)
+
+
+def test_somebody_signs_in_and_out(home: Site) -> None:
+    assert "/login" in home.get("/").text
+    found = login(home)
+    assert (found.status_code, found.headers["location"]) == (303, "/?q=zebra")
+    cookie = found.headers["set-cookie"].lower()
+    assert all(part in cookie for part in ("httponly", "samesite=lax", "path=/", "max-age=43200"))
+    page = home.get("/")
+    assert "Ana M." in page.text
+    assert page.headers["cache-control"].startswith("private")
+    assert home.get("/api/me").json() == {"name": "ana", "shown": "Ana M.", "role": "curator"}
+    assert home.get("/login", follow_redirects=False).headers["location"] == "/"
+    out = home.client.post("/logout", follow_redirects=False)
+    assert (out.status_code, out.headers["location"]) == (303, "/")
+    assert home.get("/api/me").status_code == 401
+
+
+def test_sign_out_is_not_a_link(home: Site) -> None:
+    assert home.get("/logout").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"password": "wrong"},
+        {"name": "bo"},
+        {"name": ""},
+        {"password": ""},
+        {"name": "../ana"},
+        {"name": "x" * 5000},
+        {"name": "<script>alert(1)</script>"},
+    ],
+)
+def test_a_wrong_name_or_password_says_the_same(home: Site, fields: dict[str, str]) -> None:
+    found = login(home, **fields)
+    assert found.status_code == 401
+    assert "The name or the password is not right." in found.text
+    assert "<script>alert" not in found.text
+    assert "set-cookie" not in found.headers
+    assert found.headers["cache-control"] == "no-store"
+
+
+def test_a_name_is_written_as_people_write_it(home: Site) -> None:
+    assert login(home, name=" Ana ").status_code == 303
+
+
+def test_a_disabled_account_cannot_be_used(home: Site) -> None:
+    account = home.accounts.stored["ana"]
+    home.accounts.stored["ana"] = dataclasses.replace(account, disabled=True)
+    assert login(home).status_code == 401
+
+
+@pytest.mark.parametrize("back", ["https://evil.example", "//evil.example", "/\\evil.example", ""])
+def test_the_sign_in_leads_nowhere_else(home: Site, back: str) -> None:
+    assert login(home, next=back).headers["location"] == "/"
+    home.client.cookies.clear()
+    assert "evil" not in home.get("/login", params={"next": back}).text
+
+
+def test_the_sign_in_page_keeps_where_one_was_going(home: Site) -> None:
+    page = home.get("/login", params={"next": '/?q="x"&page=2'}).text
+    assert 'value="/?q=&#34;x&#34;&amp;page=2"' in page
+    assert 'autocomplete="current-password"' in page
+
+
+def test_another_site_cannot_sign_somebody_in(home: Site) -> None:
+    found = home.client.post(
+        "/login",
+        data={"name": "ana", "password": PASSWORD},
+        headers={"Origin": "https://evil.example"},
+        follow_redirects=False,
+    )
+    assert found.status_code == 403
+    assert "set-cookie" not in found.headers
+
+
+def test_a_hash_of_old_parameters_is_renewed(home: Site) -> None:
+    home.auth.passwords = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    before = home.accounts.stored["ana"]
+    login(home)
+    after = home.accounts.stored["ana"]
+    assert "m=16,t=2" in (after.password or "")
+    assert after.stamp == before.stamp  # nobody is signed out by it
+    assert home.get("/api/me").is_success
+
+
+def test_a_program_gets_a_token(home: Site) -> None:
+    found = home.client.post("/api/token", json={"name": "ana", "password": PASSWORD})
+    assert (found.status_code, found.headers["cache-control"]) == (200, "no-store")
+    body = found.json()
+    assert (body["token_type"], body["expires_in"]) == ("Bearer", 43200)
+    headers = {"Authorization": f"Bearer {body['access_token']}"}
+    assert home.get("/api/me", headers=headers).json()["name"] == "ana"
+    wrong = home.client.post("/api/token", json={"name": "ana", "password": "wrong"})
+    assert (wrong.status_code, wrong.headers["www-authenticate"]) == (401, "Bearer")
+
+
+def test_no_password_is_in_a_log_or_a_repr(home: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    login(home)
+    login(home, name=PASSWORD, password="hunter2hunter2")
+    assert PASSWORD not in caplog.text
+    assert "hunter2" not in caplog.text
+    assert not any(PASSWORD in str(vars(record)) for record in caplog.records)
+    assert "argon2" not in repr(home.accounts.stored["ana"])
+
+
+def test_a_cookie_is_renewed_in_time(home: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    login(home)
+    assert "set-cookie" not in home.get("/").headers
+    hours_ago = SimpleNamespace(time=lambda: time.time() - 7 * 3600)
+    with monkeypatch.context() as patch:
+        patch.setattr("research_app.auth.tokens.time", hours_ago)
+        home.sign_in("reader", "ana")
+    assert home.auth.cookie.name in home.get("/").headers["set-cookie"]
+    assert "set-cookie" not in home.get("/").headers
+
+
+@pytest.mark.parametrize(
+    ("issued", "signed_in", "current", "renewed"),
+    [
+        (-1, -1, True, False),
+        (-7, -7, True, True),
+        (-1, -1, False, True),
+        (-7, -24 * 6, True, True),
+        (-7, -24 * 8, True, False),
+    ],
+)
+def test_when_a_token_is_renewed(
+    home: Site, issued: float, signed_in: float, current: bool, renewed: bool
+) -> None:
+    now, hour = time.time(), 3600
+    claims = Claims(
+        name="ana",
+        stamp="s",
+        issued=now + issued * hour,
+        expires=now + (issued + 12) * hour,
+        signed_in=now + signed_in * hour,
+        identity="x",
+        current=current,
+    )
+    token = home.auth.renewed(claims)
+    assert (token is not None) is renewed
+    if token is not None:  # the limit counts from the sign-in on
+        assert home.auth.tokens.read(token.text).signed_in == int(claims.signed_in)
+
+
+def test_a_new_signing_key_signs_nobody_out(home: Site) -> None:
+    def with_keys(current: str, previous: str | None) -> None:
+        credentials = {"signing_key": current, "signing_key_previous": previous}
+        data = {"server": {"tls": False}, "opensearch": {"urls": ["http://127.0.0.1:9"]}}
+        settings = parse(data, Credentials.model_validate(credentials), Path("s"))
+        made = Auth(settings, home.accounts)  # type: ignore[arg-type]
+        home.auth.tokens = made.tokens
+
+    with_keys("1" * 64, None)
+    home.sign_in("reader", "ana")
+    with_keys("2" * 64, "1" * 64)
+    renewed = home.get("/api/me")
+    assert home.auth.cookie.name in renewed.headers["set-cookie"]  # now signed with the new key
+    with_keys("2" * 64, None)
+    assert home.get("/api/me").json()["name"] == "ana"
+    with_keys("3" * 64, None)
+    assert home.get("/api/me").status_code == 401
+
+
+def test_with_tls_the_cookie_belongs_to_this_host_alone(home: Site) -> None:
+    from starlette.responses import Response
+
+    from research_app.auth.cookies import SessionCookie
+    from research_app.auth.tokens import Token
+
+    response = Response()
+    SessionCookie(secure=True).give(response, Token("x", 60))
+    cookie = response.headers["set-cookie"]
+    assert cookie.startswith("__Host-research-session=x;")
+    assert "; Secure" in cookie
+    assert "domain" not in cookie.lower()
+
+
+# with a real OpenSearch
+
+
+@pytest.fixture
+def index(opensearch_url: str) -> Iterator[str]:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield name
+    settings = make_settings(opensearch={"urls": [opensearch_url]})
+
+    async def remove() -> None:
+        client = build(settings).client
+        await client.indices.delete(index=f"{name}*", ignore_unavailable=True)
+        await client.close()
+
+    asyncio.run(remove())
+
+
+@pytest.mark.integration
+def test_accounts_are_kept(opensearch_url: str, index: str) -> None:
+    async def run() -> None:
+        client = build(make_settings(opensearch={"urls": [opensearch_url]})).client
+        accounts = Accounts(client, index)
+        assert await accounts.list() == []
+        assert await accounts.get("ana") is None
+        assert await accounts.create_index()
+        assert not await accounts.create_index()
+        account = Account("ana", Role.ADMIN, password="$argon2id$x", shown="Ana")
+        await accounts.add(account)
+        with pytest.raises(AccountError, match="already"):
+            await accounts.add(Account("ana", Role.READER))
+        first, second = await accounts.get("ana"), await accounts.get("ana")
+        assert first == account
+        assert first is not None
+        assert second is not None
+        await accounts.replace(first.with_changes(new_stamp=True, disabled=True))
+        with pytest.raises(AccountError, match="somebody else"):
+            await accounts.replace(second.with_changes(new_stamp=True, role=Role.READER))
+        assert [(a.name, a.role, a.disabled) for a in await accounts.list()] == [
+            ("ana", Role.ADMIN, True)
+        ]
+        await client.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.integration
+def test_the_first_administrator_signs_in(opensearch_url: str, index: str) -> None:
+    data = {
+        "server": {"tls": False},
+        "opensearch": {"urls": [opensearch_url], "index": index},
+        "auth": {"public_read": False, "admin_user": "root"},
+    }
+    credentials = Credentials.model_validate({"admin_password": PASSWORD})
+    with TestClient(create_app(parse(data, credentials, Path("s")))) as client:
+        deadline = time.monotonic() + 30
+        given = {"name": "root", "password": PASSWORD}
+        while not (found := client.post("/api/token", json=given)).is_success:
+            assert time.monotonic() < deadline, found.text
+            time.sleep(0.2)
+        headers = {"Authorization": f"Bearer {found.json()['access_token']}"}
+        assert client.get("/api/me").status_code == 401
+        assert client.get("/api/me", headers=headers).json()["role"] == "admin"
+
+
+@pytest.mark.integration
+def test_accounts_by_the_command_line(
+    opensearch_url: str, index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        f'server.tls = false\n[opensearch]\nurls = ["{opensearch_url}"]\nindex = "{index}"\n'
+    )
+    monkeypatch.setenv("RESEARCH_APP_SETTINGS", str(path))
+    monkeypatch.setattr("research_app.logs.configure", lambda _: None)
+
+    def run(*arguments: str, given: str = "") -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["user", *arguments], input=given)
+        assert PASSWORD not in done.output
+        return done.exit_code, done.output
+
+    assert run("add", "ana", "--role", "curator", given=PASSWORD + "\n") == (
+        0,
+        "added ana (curator)\n",
+    )
+    assert run("add", "ana", given=PASSWORD)[0] == 1
+    assert run("add", "bo", given="short\n") == (2, "a password has at least 12 characters\n")
+    assert run("add", "oidc-bo", given=PASSWORD)[0] == 2
+    assert run("role", "nobody", "admin")[0] == 1
+    assert run("role", "ana", "admin") == (0, "ana is admin\n")
+    assert run("passwd", "ana", given="another " + PASSWORD) == (0, "ana has a new password\n")
+    assert run("disable", "ana") == (0, "ana is disabled\n")
+    code, listed = run("list")
+    assert code == 0
+    assert listed.split()[:4] == ["ana", "admin", "local", "disabled"]
