@@ -1,0 +1,196 @@
+"""Everything a sysadmin does to a running cluster costs no document and no search.
+
+The tests follow each other on one cluster, from the version it is deployed with to the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cluster.conftest import Cluster, Run, Seen, Traffic, missing
+
+pytestmark = pytest.mark.timeout(2400)
+
+NEXT_VERSION = ["-e", f"@{Path(__file__).parent / 'next_version.yml'}"]
+
+Record = Callable[[str], None]
+Busy = Callable[[], Traffic]
+
+
+def nothing_lost(cluster: Cluster, seen: Seen, record: Record, what: str) -> None:
+    """Assert that every search was answered and every acknowledged document is there."""
+    record(f"{what}: {seen.summary()}")
+    assert len(seen.acknowledged) > 20, "the writer hardly wrote"
+    assert seen.failed_searches == []
+    assert seen.refused_writes == []
+    assert missing(cluster, seen.acknowledged) == []
+    assert cluster.allocation() == {}
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a controller with its workers, as the loss of its machine would."""
+    controller = psutil.Process(pid)
+    for process in [controller, *controller.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def restarts(run: Run) -> list[str]:
+    """Return the nodes that a run restarted, in order."""
+    return re.findall(r"\(3/5\) Restart the service.*?\n(?:\S.*\n)*?changed: \[(\w+)\]", run.output)
+
+
+def test_nothing_to_do_restarts_nothing(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    before = {host.name: host.started() for host in cluster.hosts.values()}
+    with traffic() as seen:
+        run = cluster.play("opensearch.yml").succeeded()
+    assert run.changed == {}
+    assert {host.name: host.started() for host in cluster.hosts.values()} == before
+    nothing_lost(cluster, seen, record, f"nothing to do, {run.seconds:.0f} s")
+
+
+def test_rolling_restart(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    started = time.monotonic()
+    cluster["os1"].check("systemctl restart opensearch")
+    cluster.wait_for_green()
+    bare = time.monotonic() - started
+    with traffic() as seen:
+        run = cluster.play("rolling_restart.yml").succeeded()
+    assert sorted(restarts(run)) == ["os1", "os2", "os3"]
+    each = run.seconds / 3
+    record(
+        f"rolling restart: {each:.0f} s a node; stopped by hand and green again: {bare:.0f} s; "
+        f"ratio {each / bare:.2f}"
+    )
+    nothing_lost(cluster, seen, record, "rolling restart")
+
+
+def test_a_changed_heap(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    with traffic() as seen:
+        run = cluster.play("opensearch.yml", "-e", "opensearch_heap=600m").succeeded()
+    assert sorted(restarts(run)) == ["os1", "os2", "os3"]
+    for host in cluster.hosts.values():
+        assert "-Xmx600m" in host.check(
+            "tr '\\0' ' ' </proc/$(pgrep -f org.opensearch.boot)/cmdline"
+        )
+    nothing_lost(cluster, seen, record, f"changed heap, {run.seconds:.0f} s")
+
+
+def test_new_certificates(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    serial = "openssl x509 -noout -serial -in /etc/opensearch/certs/host.pem"
+    before = {name: host.check(serial) for name, host in cluster.hosts.items()}
+    renewal = ["-e", "pki_renew_before=400d", "-e", "opensearch_heap=600m"]
+    with traffic() as seen:
+        run = cluster.play("site.yml", *renewal, "--tags", "pki,opensearch,always").succeeded()
+    after = {name: host.check(serial) for name, host in cluster.hosts.items()}
+    assert all(before[name] != after[name] for name in before), "the nodes kept their certificates"
+    nothing_lost(cluster, seen, record, f"new certificates, {run.seconds:.0f} s")
+
+
+def test_a_killed_controller_is_resumed(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    """The controller dies when the first node is down, and the play is run again."""
+    with traffic() as seen:
+        process = cluster.start("opensearch.yml")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "(4/5) Wait until the node has joined" in line:
+                break
+        kill_tree(process.pid)
+        process.wait()
+        assert cluster.allocation() != {}, "the first node was not held when the controller died"
+        run = cluster.play("opensearch.yml").succeeded()
+        again = cluster.play("opensearch.yml").succeeded()
+    assert len(restarts(run)) == 2, "the node that had finished was restarted again"
+    assert again.changed == {}
+    nothing_lost(cluster, seen, record, "controller killed, play run again")
+
+
+def test_a_stale_allocation_is_found_and_named(cluster: Cluster) -> None:
+    setting = {"persistent": {"cluster.routing.allocation.enable": "none"}}
+    before = {host.name: host.started() for host in cluster.hosts.values()}
+    cluster.request("PUT", "/_cluster/settings", body=setting)
+    try:
+        said = cluster.play("rolling_restart.yml", "-e", "opensearch_gate_timeout=5").refused()
+    finally:
+        setting["persistent"]["cluster.routing.allocation.enable"] = None  # type: ignore[assignment]
+        cluster.request("PUT", "/_cluster/settings", body=setting)
+    assert "shard allocation stands at none" in said
+    assert {host.name: host.started() for host in cluster.hosts.values()} == before
+
+
+def test_a_node_that_does_not_come_back_stops_the_run(
+    cluster: Cluster, traffic: Busy, record: Record
+) -> None:
+    drop_in = "/etc/systemd/system/opensearch.service.d/broken.conf"
+    victim = cluster["os1"]
+    victim.check(f"printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >{drop_in}")
+    try:
+        with traffic() as seen:
+            run = cluster.play("rolling_restart.yml")
+        said = run.refused()
+        assert "does not stay up" in said
+        assert "Then run the same playbook again" in said
+        assert "[os2]" not in said.partition("(3/5) Restart the service")[2]
+        assert seen.failed_searches == []
+        assert cluster.allocation() == {}
+    finally:
+        victim.check(f"rm {drop_in}; systemctl daemon-reload; systemctl reset-failed opensearch")
+    with traffic() as more:
+        cluster.play("opensearch.yml").succeeded()
+        cluster.wait_for_green()
+    seen.acknowledged += more.acknowledged
+    nothing_lost(cluster, seen, record, "a node that did not come back, then repaired")
+
+
+def test_a_second_node_lost_is_waited_for(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    """While os1 restarts os3 dies: the gate refuses to go on, and goes on once os3 is back."""
+    with traffic() as seen:
+        process = cluster.start("rolling_restart.yml", "--limit", "os1:os2")
+        assert process.stdout is not None
+        output, killed = [], False
+        for line in process.stdout:
+            output.append(line)
+            if "(5/5) Wait until the node is as useful" in line and not killed:
+                cluster["os3"].check("systemctl kill --signal=SIGKILL opensearch")
+                killed = True
+        process.wait()
+        cluster.wait_for_green()
+    assert killed
+    assert process.returncode == 0, "".join(output)[-4000:]
+    record(f"a second node killed: {seen.summary()}")
+    assert missing(cluster, seen.acknowledged) == []
+    assert cluster.allocation() == {}
+
+
+def test_disks_over_the_watermark_are_named_before_an_upgrade(cluster: Cluster) -> None:
+    said = cluster.play(
+        "upgrade_opensearch.yml", *NEXT_VERSION, "-e", "opensearch_disk_low=10%"
+    ).refused()
+    assert "disk is used" in said
+    assert "Nothing was changed" in said
+    assert cluster.versions() == {"3.5.0"}
+
+
+def test_site_does_not_upgrade_by_itself(cluster: Cluster) -> None:
+    said = cluster.play("opensearch.yml", *NEXT_VERSION).refused()
+    assert "playbooks/upgrade_opensearch.yml checks whether that is possible" in said
+    assert cluster.versions() == {"3.5.0"}
+
+
+def test_upgrade(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    with traffic() as seen:
+        run = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
+    assert cluster.versions() == {"3.8.0"}
+    assert "There is no way back node by node" in run.output
+    nothing_lost(cluster, seen, record, f"upgrade 3.5.0 to 3.8.0, {run.seconds:.0f} s")
+    again = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
+    assert again.changed == {}
+    assert "there is nothing to upgrade" in again.output
+    assert "no node goes back" in cluster.play("upgrade_opensearch.yml").refused()
