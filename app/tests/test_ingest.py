@@ -35,6 +35,7 @@ class FakeIndex:
 
     async def mget(self, body: Any, **_: Any) -> dict[str, Any]:
         self._fail()
+        assert body["ids"]  # OpenSearch refuses to look for nothing
         return {
             "docs": [
                 {"_id": identity, "found": True, "_source": self.documents[identity]}
@@ -44,8 +45,10 @@ class FakeIndex:
             ]
         }
 
-    async def bulk(self, body: bytes, **_: Any) -> dict[str, Any]:
+    async def bulk(self, body: bytes, index: str, **_: Any) -> dict[str, Any]:
         self._fail()
+        if index.endswith("-quarantine"):
+            return {}
         self.bulks += 1
         lines = body.splitlines()
         return {
@@ -63,6 +66,12 @@ class FakeIndex:
             return {"status": 400, "error": {"type": "x", "caused_by": {"reason": "no such field"}}}
         self.documents[identity] = source
         return {"status": 201}
+
+    async def exists(self, **_: Any) -> bool:
+        return True
+
+    async def delete_by_query(self, **_: Any) -> None:
+        raise AssertionError  # these sources have no root
 
     async def refresh(self, **_: Any) -> None:
         self.refreshed += 1
@@ -139,6 +148,10 @@ def test_refusals_stop_nothing(index: FakeIndex) -> None:
     report = run(index, Refusal("b.pdf", "empty"), bad, paper("1"), paper("2"), paper("3"))
     assert report.new == 2
     assert sorted(reasons(report)) == ["empty", "encrypted", "the index refuses it: no such field"]
+
+
+def test_nothing_but_refusals(index: FakeIndex) -> None:
+    assert str(run(index, Refusal("a.pdf", "x"), Refusal("b.pdf", "x"))).endswith("2 refused")
 
 
 def test_what_the_cluster_is_too_busy_for_is_sent_again(index: FakeIndex) -> None:

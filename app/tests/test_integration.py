@@ -20,6 +20,7 @@ from pdfs import encrypted, pdf
 from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.index.edition import UNKNOWN, Edition, renew
 from research_app.index.mapping import index_body
+from research_app.index.quarantine import Quarantine
 from research_app.ingest import Ingest, Report
 from research_app.search.query import SearchQuery
 from research_app.services import Services, build
@@ -62,7 +63,7 @@ def library(opensearch_url: str, redis_url: str, tmp_path: Path) -> Iterator[Ser
 
     async def remove() -> None:
         client = build(settings).client
-        await client.indices.delete(index=name, ignore_unavailable=True)
+        await client.indices.delete(index=f"{name}*", ignore_unavailable=True)
         await client.close()
 
     asyncio.run(remove())
@@ -293,6 +294,53 @@ def test_checks(library: Services) -> None:
     play(library, scenario)
 
 
+def test_what_is_refused_stays_in_quarantine_until_it_is_taken(
+    library: Services, tmp_path: Path
+) -> None:
+    folder, neighbour = tmp_path / "a", tmp_path / "ab"
+    for place in (folder, neighbour):
+        place.mkdir()
+        (place / "empty.pdf").write_bytes(b"")
+    (folder / "text.pdf").write_bytes(b"hello")
+    lines = folder.parent / "p.jsonl"
+    lines.write_text('{"id": "1"}\n{"id": "2"}\n')
+
+    async def scenario(parts: Services) -> None:
+        quarantine = Quarantine(parts.client, parts.settings.opensearch.index)
+
+        async def held() -> dict[str, str]:
+            found = await quarantine.listing()
+            assert found.total == len(found.entries)
+            return {str(Path(e.place).relative_to(tmp_path)): e.reason for e in found.entries}
+
+        assert await held() == {}
+        for path in (folder, neighbour, lines):
+            await take(parts, path)
+        whole = {
+            "a/empty.pdf": "the file is empty",
+            "a/text.pdf": "not a PDF, whatever its name says",
+            "ab/empty.pdf": "the file is empty",
+            "p.jsonl:1": "no title",
+            "p.jsonl:2": "no title",
+        }
+        assert await held() == whole
+        first = {entry.id: entry.since for entry in (await quarantine.listing()).entries}
+        await asyncio.sleep(1)
+        await take(parts, folder)
+        again = (await quarantine.listing()).entries
+        assert {entry.id: entry.since for entry in again} == first
+        assert {entry.at > entry.since for entry in again} == {True, False}
+
+        (folder / "empty.pdf").write_bytes(pdf("words"))  # mended
+        (folder / "text.pdf").unlink()  # gone
+        lines.write_text('{"id": "1", "title": "T"}\n')
+        await take(parts, folder)
+        await take(parts, lines)
+        assert await held() == {"ab/empty.pdf": "the file is empty"}
+
+    play(library, scenario)
+
+
 def test_the_command_line_takes_a_folder_of_pdfs(library: Services, tmp_path: Path) -> None:
     folder = tmp_path / "pdfs"
     folder.mkdir()
@@ -308,9 +356,9 @@ def test_the_command_line_takes_a_folder_of_pdfs(library: Services, tmp_path: Pa
         f'[library]\ndirectory = "{section.library.directory}"\n'
     )
 
-    def ingest() -> list[str]:
+    def command(*words: str) -> list[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "research_app", "ingest", str(folder)],
+            [sys.executable, "-m", "research_app", *words],
             env={**os.environ, "RESEARCH_APP_SETTINGS": str(tmp_path / "settings.toml")},
             capture_output=True,
             text=True,
@@ -319,11 +367,14 @@ def test_the_command_line_takes_a_folder_of_pdfs(library: Services, tmp_path: Pa
         )
         return done.stdout.splitlines()
 
-    first = ingest()
+    first = command("ingest", str(folder))
     assert "refused empty.pdf: the file is empty" in first
     assert "refused locked.pdf: encrypted: a password is needed to read it" in first
     assert f"{folder}: 1 new, 0 unchanged, 2 refused in" in first[-1]
-    assert "0 new, 1 unchanged, 2 refused" in ingest()[-1]
+    assert "0 new, 1 unchanged, 2 refused" in command("ingest", str(folder))[-1]
+    held = command("quarantine")
+    assert f"   now  {folder}/empty.pdf: the file is empty" in held
+    assert held[-1] == "2 in quarantine"
 
     async def scenario(parts: Services) -> None:
         (result,) = (await parts.search.results(SearchQuery(q="quokka")))["results"]

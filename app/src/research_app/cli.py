@@ -14,6 +14,7 @@ import typer
 from research_app import __version__, logs, settings
 from research_app.auth import commands as accounts
 from research_app.index.client import IndexUnavailableError, ensure_index
+from research_app.index.quarantine import Listing, Quarantine
 from research_app.ingest import Report
 from research_app.intake import take
 from research_app.jobs import command as jobs_command
@@ -152,6 +153,33 @@ def ingest(
     reports = _run(_ingest(build(_settings()), locations, kind))
     if not any(report.taken for report in reports) and any(report.refused for report in reports):
         raise typer.Exit(1)
+
+
+def age(seconds: float) -> str:
+    """How long ago, as one says it."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return "now"
+
+
+@app.command()
+def quarantine(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 100,
+) -> None:
+    """List what was not taken, and why."""
+    parts = build(_settings())
+
+    async def run() -> Listing:
+        async with parts.connected():
+            index = parts.settings.opensearch.index
+            return await Quarantine(parts.client, index).listing(limit)
+
+    found: Listing = _run(run())
+    for entry in found.entries:
+        typer.echo(f"{age(entry.age_seconds):>6}  {entry.place}: {entry.reason}")
+    more = found.total - len(found.entries)
+    typer.echo(f"{found.total} in quarantine" + (f", {more} not shown" if more else ""))
 
 
 @app.command()

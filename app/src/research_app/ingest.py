@@ -19,6 +19,7 @@ from opensearchpy.exceptions import OpenSearchException, TransportError
 from research_app.extract.pool import ExtractionPool
 from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError, describe
+from research_app.index.quarantine import Quarantine
 from research_app.sources.document import Candidate, Refusal, RefusedError, Source, Workshop
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,7 @@ class Ingest:
         self._progress = progress
         self._hashes: dict[str, str] = {}
         self._extraction = ExtractionPool()
+        self._quarantine = Quarantine(client, index)
         self._workshop = Workshop(self._extraction.extract, files)
         self.report = Report()
 
@@ -117,11 +119,13 @@ class Ingest:
             for _ in range(WRITERS):
                 tasks.create_task(self._write_from(queue))
             while taken := list(islice(source.candidates, source.batch)):
-                await queue.put(self._sift(taken))
+                if kept := self._sift(taken):
+                    await queue.put(kept)
             for _ in range(WRITERS):
                 await queue.put(None)
         if self.report.wrote:
             await self._call(partial(self._client.indices.refresh, index=self._index))
+        await self._quarantine.renew(source, self.report.refused)
         return self.report
 
     def _refuse(self, source: str, reason: str) -> None:

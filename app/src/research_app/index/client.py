@@ -67,7 +67,17 @@ async def ensure_index(client: AsyncOpenSearch, name: str) -> bool:
         if await client.indices.exists(index=name):
             await client.indices.put_mapping(index=name, body=MAPPINGS)
             return False
-        await client.indices.create(index=name, body=index_body())
+    except OpenSearchException as error:
+        raise IndexUnavailableError(describe(error)) from error
+    return await create_index(client, name, index_body())
+
+
+async def create_index(client: AsyncOpenSearch, name: str, body: dict[str, Any]) -> bool:
+    """Create an index unless it is there; True when this call made it."""
+    try:
+        if await client.indices.exists(index=name):
+            return False
+        await client.indices.create(index=name, body=body)
     except RequestError as error:
         if error.error == "resource_already_exists_exception":  # another node was faster
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from research_app.sources import folder, pdf_folder, recording_folder
@@ -25,6 +26,12 @@ def absolute(location: str) -> str:
 
 
 def open_source(location: str | Path, kind: Kind, tools: Tools = NO_TOOLS) -> Source:
+    """What a path or an address holds."""
+    root = str(location) if is_address(str(location)) else str(Path(location).resolve())
+    return replace(_reader(location, kind, tools), root=root, kind=kind)
+
+
+def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:
     """Choose the reader of a path or an address by what it is."""
     if is_address(str(location)):
         raise UnknownSourceError(f"{location}: nothing here reads that address")

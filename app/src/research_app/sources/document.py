@@ -173,10 +173,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one path holds, and how many of it make a batch worth its round trip."""
+    """What one path holds, and how many of it make a batch worth its round trip.
+
+    The root is the path itself, or whatever else tells this source from others; what was refused
+    below it is forgotten when it is refused no more.
+    """
 
     candidates: Iterator[Candidate | Refusal]
     batch: int
+    root: str = ""
+    kind: Kind = "paper"
 
 
 def content_hash(*parts: bytes) -> str:

@@ -1,0 +1,158 @@
+"""What was not taken into the library, and why: an index beside that of the library.
+
+An entry is known by the place of its file, so that another ingest renews it. It goes away when an
+ingest of the same folder or file ends without refusing it: it was taken, or is there no more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import orjson
+from opensearchpy import AsyncOpenSearch
+from opensearchpy.exceptions import NotFoundError, OpenSearchException
+from pydantic import BaseModel
+
+from research_app.index.client import IndexUnavailableError, create_index, describe
+from research_app.index.mapping import KEYWORD, KEYWORD_NOT_SEARCHED
+from research_app.sources.document import Refusal, Source, clean
+
+SUFFIX = "-quarantine"
+# more than a librarian will read; what is beyond is counted in the run's own report
+MAX_ENTRIES_PER_RUN = 10_000
+BATCH = 500
+REQUEST_SECONDS = 60
+
+BODY: dict[str, Any] = {
+    "mappings": {
+        "dynamic": "strict",
+        "properties": {
+            "place": KEYWORD,
+            "source": KEYWORD_NOT_SEARCHED,
+            "reason": KEYWORD_NOT_SEARCHED,
+            "kind": KEYWORD,
+            "run": KEYWORD,
+            "since": {"type": "date"},
+            "at": {"type": "date"},
+        },
+    }
+}
+
+
+class Entry(BaseModel):
+    """One thing that was not taken: since when, and when it was last tried."""
+
+    id: str
+    place: str
+    source: str
+    reason: str
+    kind: str
+    since: datetime
+    at: datetime
+
+    @property
+    def age_seconds(self) -> float:
+        """How long it has been there."""
+        return (datetime.now(UTC) - self.since).total_seconds()
+
+
+class Listing(BaseModel):
+    """The latest entries, and how many there are in all."""
+
+    total: int
+    entries: list[Entry]
+
+
+def place_of(root: str, source: str) -> str:
+    """Where a thing is: the path of its file, with the line where it is one of many."""
+    if not root or source.startswith("/"):
+        return source
+    folder, _, name = root.rpartition("/")
+    if source == name or source.startswith(f"{name}:"):
+        return f"{folder}/{source}"  # the root is the file itself
+    return f"{root}/{source}"
+
+
+def identity_of(place: str) -> str:
+    """The entry's key."""
+    return hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+def within(root: str) -> dict[str, Any]:
+    """Which entries are of a file or a folder."""
+    beginnings = [{"prefix": {"place": root + mark}} for mark in ("/", ":")]
+    return {"bool": {"should": [{"term": {"place": root}}, *beginnings]}}
+
+
+class Quarantine:
+    """The index of what was refused."""
+
+    def __init__(self, client: AsyncOpenSearch, library: str) -> None:
+        self._client = client
+        self.index = library + SUFFIX
+
+    async def renew(self, source: Source, refused: list[Refusal]) -> None:
+        """After a whole run: its refusals, and no older ones of the same root."""
+        run = uuid.uuid4().hex
+        try:
+            if refused:
+                await create_index(self._client, self.index, BODY)
+            lines = self._lines(source, refused[:MAX_ENTRIES_PER_RUN], run)
+            while body := b"".join(islice(lines, 2 * BATCH)):
+                await self._client.bulk(
+                    body=body, index=self.index, request_timeout=REQUEST_SECONDS
+                )
+            await self._forget(source.root, run)
+        except OpenSearchException as error:
+            raise IndexUnavailableError(describe(error)) from error
+
+    async def listing(self, size: int = 100) -> Listing:
+        """The latest entries first."""
+        try:
+            found = await self._client.search(
+                index=self.index,
+                body={
+                    "size": size,
+                    "track_total_hits": True,
+                    "sort": [{"at": "desc"}, {"place": "asc"}],
+                },
+            )
+        except NotFoundError:
+            return Listing(total=0, entries=[])
+        except OpenSearchException as error:
+            raise IndexUnavailableError(describe(error)) from error
+        entries = [Entry(id=hit["_id"], **hit["_source"]) for hit in found["hits"]["hits"]]
+        return Listing(total=found["hits"]["total"]["value"], entries=entries)
+
+    def _lines(self, source: Source, refused: list[Refusal], run: str) -> Iterator[bytes]:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        for refusal in refused:
+            place = place_of(source.root, refusal.source)
+            seen = {
+                "place": clean(place)[:4000],
+                "source": clean(refusal.source)[:4000],
+                "reason": clean(refusal.reason)[:1000],
+                "kind": source.kind,
+                "run": run,
+                "at": now,
+            }
+            yield orjson.dumps({"update": {"_id": identity_of(place)}}) + b"\n"
+            yield orjson.dumps({"doc": seen, "upsert": seen | {"since": now}}) + b"\n"
+
+    async def _forget(self, root: str, run: str) -> None:
+        """Drop what an earlier run refused below a root, and this one did not."""
+        if not root:
+            return
+        await self._client.indices.refresh(index=self.index, ignore_unavailable=True)
+        await self._client.delete_by_query(
+            index=self.index,
+            body={"query": {"bool": {"filter": within(root), "must_not": {"term": {"run": run}}}}},
+            params={"conflicts": "proceed", "refresh": "true"},
+            ignore_unavailable=True,
+            request_timeout=REQUEST_SECONDS,
+        )
