@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from research_app import metrics
 from research_app.search.query import SearchQuery
 from research_app.search.results import Item, SearchResults
 from research_app.services import Services
@@ -53,6 +54,15 @@ async def health(parts: ServicesOf) -> JSONResponse:
     if needed and status == "unhealthy":
         status = "degraded"
     return JSONResponse({"status": status, **checks}, 200 if needed else 503, UNCACHED)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def prometheus(request: Request, parts: ServicesOf) -> Response:
+    """For the monitoring hosts only."""
+    address = request.client.host if request.client else None
+    if not metrics.allowed(address, parts.settings.server.metrics_networks):
+        return JSONResponse({"detail": "for the monitoring hosts only"}, 403, UNCACHED)
+    return Response(await metrics.page(parts), media_type=metrics.CONTENT_TYPE, headers=UNCACHED)
 
 
 @router.get("/api/search", tags=["search"], response_model=SearchResults, responses={503: {}})

@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError
 
+from research_app import metrics
 from research_app.settings import Cache, Settings
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class SearchCache:
         """The answer of a key. Of many who ask for it at once, one computes it."""
         running = self._running.get(key)
         if running is not None:
+            metrics.CACHE.labels("shared").inc()
             return await asyncio.shield(running)
         future: asyncio.Future[bytes] = asyncio.ensure_future(self._fetch(key, compute))
         self._running[key] = future
@@ -122,6 +124,7 @@ class SearchCache:
 
     async def _fetch(self, key: str, compute: Compute) -> bytes:
         generation, answer = await self._look_up(key)
+        metrics.CACHE.labels("miss" if answer is None else "hit").inc()
         if answer is not None:
             return answer
         answer, keep = await compute()
@@ -170,6 +173,7 @@ class SearchCache:
 
     def _failed(self, error: BaseException) -> None:
         self._rest_until = time.monotonic() + REST_SECONDS
+        metrics.CACHE.labels("error").inc()
         logger.warning("cache: %s; searching without it", type(error).__name__)
 
     async def new_generation(self) -> None:
@@ -191,6 +195,12 @@ class SearchCache:
         except FAILURES as error:
             raise CacheUnavailableError(type(error).__name__) from error
         return "answers"
+
+    def pool(self) -> tuple[int, int]:
+        """How many connections are in use, and how many may be."""
+        pool = getattr(self._redis, "connection_pool", None)
+        in_use = getattr(pool, "_in_use_connections", ())
+        return len(in_use), getattr(pool, "max_connections", 0)
 
     async def close(self) -> None:
         """Close the connections."""

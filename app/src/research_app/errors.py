@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from research_app.auth.local import login_address
 from research_app.index.client import IndexUnavailableError
+from research_app.jobs import api as jobs_api
 from research_app.search.query import first_problem
 from research_app.web.pages import error_page
 
@@ -71,5 +72,7 @@ def install(app: FastAPI) -> None:
     """Answer errors of this application."""
     app.add_exception_handler(IndexUnavailableError, unavailable)
     app.add_exception_handler(RequestValidationError, invalid)
+    for kind, handler in jobs_api.HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, unexpected)

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from research_app import __version__, api, assistant, errors
+from research_app import __version__, api, assistant, errors, logs
 from research_app.answer import api as answer_api
 from research_app.auth import pages as sign_in
 from research_app.auth.middleware import AuthMiddleware
 from research_app.drain import DrainMiddleware
+from research_app.jobs import api as jobs_api
 from research_app.middleware import RequestMiddleware
 from research_app.services import Services, build
 from research_app.settings import Settings
@@ -37,6 +38,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     )
     app.state.services = parts
     app.include_router(api.router)
+    app.include_router(jobs_api.router)
     app.include_router(media.router)
     app.include_router(answer_api.router)
     app.include_router(sign_in.router)
@@ -49,5 +51,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         RequestMiddleware,
         access_log=settings.server.access_log,
         without_policy=(assistant.PATH,),
+        active=parts.active,
+        hash_key=logs.hash_key(settings.credentials),
     )
     return app

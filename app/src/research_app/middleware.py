@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import re
 import time
@@ -11,12 +12,15 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from research_app import metrics
 from research_app.logs import request_id
+from research_app.metrics import ActiveUsers
 
 logger = logging.getLogger("research_app.access")
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-QUIET = ("/live", "/ready")
+QUIET = ("/live", "/ready", "/metrics")
+UNCOUNTED = (*QUIET, "/health")
 
 # Our own pages need nothing but their style sheet and their own script. Gradio needs more, and
 # gets the headers of its edge.
@@ -45,10 +49,19 @@ def _request_id(scope: Scope) -> str:
 class RequestMiddleware:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, access_log: bool, without_policy: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access_log: bool,
+        without_policy: tuple[str, ...],
+        active: ActiveUsers,
+        hash_key: bytes,
+    ) -> None:
         self._app = app
         self._access_log = access_log
         self._without_policy = without_policy
+        self._active = active
+        self._hash_key = hash_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,8 +84,9 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
+            self._count(scope, status)
             if self._access_log and scope["path"] not in QUIET:
-                entry = _entry(scope, status, time.perf_counter() - start)
+                entry = self._entry(scope, status, time.perf_counter() - start)
                 logger.info("%(method)s %(path)s %(status)s", entry, extra=entry)
             request_id.reset(token)
 
@@ -83,15 +97,37 @@ class RequestMiddleware:
         if not path.startswith(self._without_policy):
             headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
 
+    def _count(self, scope: Scope, status: int) -> None:
+        metrics.answered(scope, status)
+        if scope["path"] not in UNCOUNTED and not scope["path"].startswith("/static/"):
+            who = _user(scope) or _address(scope)
+            if who:
+                self._active.saw(who)
 
-def _entry(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
+    def _entry(self, scope: Scope, status: int, seconds: float) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "method": scope["method"],
+            "path": scope[
+                "path"
+            ],  # never the query string: what readers search is their own affair
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            "client": _address(scope),
+            "user": _user(scope),
+        }
+        entry.update(scope.get("state", {}).get("log", {}))
+        if "query" in entry:
+            # with a key, or whoever reads the logs could try words until one fits
+            known = hmac.digest(self._hash_key, str(entry["query"]).encode(), "sha256")
+            entry["query"] = known.hex()[:16]
+        return entry
+
+
+def _address(scope: Scope) -> str | None:
     client = scope.get("client")
-    entry: dict[str, Any] = {
-        "method": scope["method"],
-        "path": scope["path"],  # never the query string: what readers search is their own affair
-        "status": status,
-        "ms": round(1000 * seconds, 1),
-        "client": client[0] if client else None,
-    }
-    entry.update(scope.get("state", {}).get("log", {}))
-    return entry
+    return str(client[0]) if client else None
+
+
+def _user(scope: Scope) -> str | None:
+    name = getattr(scope.get("state", {}).get("user"), "name", None)
+    return None if name is None else str(name)

@@ -22,6 +22,8 @@ from research_app.health import HealthService
 from research_app.index import client as index_client
 from research_app.index.edition import Edition
 from research_app.jobs.service import JobService
+from research_app.metrics import ActiveUsers
+from research_app.search.gate import Gate
 from research_app.search.service import SearchService
 from research_app.settings import Settings
 from research_app.sources.tools import Tools
@@ -46,6 +48,8 @@ class Services:
     drain: Drain
     auth: Auth
     jobs: JobService
+    gate: Gate
+    active: ActiveUsers
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -98,7 +102,8 @@ def build(settings: Settings) -> Services:
     client = index_client.connect(settings)
     edition = Edition(client, settings.opensearch.index)
     cache = SearchCache(cache_module.connect(settings), settings.cache, edition.current)
-    search = SearchService(settings, client, cache)
+    gate = Gate(settings.search.max_at_once, settings.search.max_waiting)
+    search = SearchService(settings, client, cache, gate)
     return Services(
         settings=settings,
         client=client,
@@ -111,4 +116,6 @@ def build(settings: Settings) -> Services:
         drain=Drain(),
         auth=Auth(settings, Accounts(client, settings.opensearch.index)),
         jobs=JobService(settings),
+        gate=gate,
+        active=ActiveUsers(),
     )

@@ -65,6 +65,13 @@ def _check_sentinel(address: str) -> str:
     return address
 
 
+def _check_network(network: str) -> str:
+    try:
+        return str(ipaddress.ip_network(network))
+    except ValueError:
+        raise ValueError("write it as ADDRESS/BITS, e.g. 10.0.0.7/32") from None
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,6 +85,10 @@ class Server(_Section):
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 4.0
     shutdown_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0
     access_log: bool = True
+    metrics_networks: tuple[Annotated[str, AfterValidator(_check_network)], ...] = (
+        "127.0.0.0/8",
+        "::1/128",
+    )
 
     @model_validator(mode="after")
     def _plain_only_on_loopback(self) -> Self:
@@ -139,6 +150,8 @@ class Jobs(_Section):
 
 
 class Search(_Section):
+    max_at_once: Annotated[int, Field(ge=1, le=10_000)] = 32
+    max_waiting: Annotated[int, Field(ge=0, le=100_000)] = 128
     title_boost: Annotated[float, Field(gt=0, le=100)] = 1.5
     author_boost: Annotated[float, Field(gt=0, le=100)] = 1.0
     phrase_boost: Annotated[float, Field(ge=0, le=100)] = 0.5

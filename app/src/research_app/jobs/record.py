@@ -46,6 +46,7 @@ class Job(BaseModel):
     message: str = ""
     attempts: int = 0
     worker: str = ""
+    started: float = 0.0
     unsent: bool = False  # its next message is for later
     created: float = Field(default_factory=time.time)
     updated: float = Field(default_factory=time.time)

@@ -156,8 +156,9 @@ class Runner:
 
     async def _ended(self, store: JobStore, job: Job, state: State, message: str) -> None:
         job.state, job.message = state, message
+        seconds = time.time() - job.started
         logger.info("job %s: %s, %s", job.id, state, message)
-        await insist(lambda: store.end(job))
+        await insist(lambda: store.end(job, seconds))
 
 
 def _count(job: Job, report: Report) -> None:

@@ -69,6 +69,11 @@ class JobService:
         await self._send(job.id)
         return job
 
+    async def numbers(self) -> tuple[dict[str, int], dict[str, float], int]:
+        """How many jobs are unfinished, how many ended how, and how many workers live."""
+        counts = await self.store.counts()
+        return await self.store.depth(), counts, len(await self.store.workers())
+
     async def _send(self, identity: str) -> None:
         from research_app.jobs import broker  # noqa: PLC0415 - the pages need no Celery
 

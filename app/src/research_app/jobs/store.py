@@ -124,6 +124,7 @@ class JobStore:
                 "state": "running",
                 "attempts": job.attempts + 1,
                 "worker": worker,
+                "started": time.time(),
                 "updated": time.time(),
             }
         )

@@ -10,9 +10,11 @@ import orjson
 from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
+from research_app import metrics
 from research_app.cache import SearchCache
 from research_app.index.client import IndexUnavailableError, describe
 from research_app.search.body import SHOWN, search_body
+from research_app.search.gate import Gate
 from research_app.search.passages import Passage, from_hits, passages_body
 from research_app.search.query import SearchQuery
 from research_app.search.results import from_response, shown
@@ -24,11 +26,18 @@ logger = logging.getLogger(__name__)
 class SearchService:
     """What the pages, the API and the assistant call."""
 
-    def __init__(self, settings: Settings, client: AsyncOpenSearch, cache: SearchCache) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: AsyncOpenSearch,
+        cache: SearchCache,
+        gate: Gate | None = None,
+    ) -> None:
         self._index = settings.opensearch.index
         self._settings = settings.search
         self._client = client
         self._cache = cache
+        self._gate = gate or Gate(self._settings.max_at_once, self._settings.max_waiting)
 
     async def search(self, query: SearchQuery) -> bytes:
         """One page of results as JSON."""
@@ -37,7 +46,8 @@ class SearchService:
             found = await self._ask(query)
             return orjson.dumps(found), not found["partial"]
 
-        return await self._cache.get(query.fingerprint, ask)
+        with metrics.searching():
+            return await self._cache.get(query.fingerprint, ask)
 
     async def results(self, query: SearchQuery) -> dict[str, Any]:
         """One page of results."""
@@ -102,7 +112,7 @@ class SearchService:
 
     async def _request(self, body: dict[str, Any], preference: str) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
+            async with asyncio.timeout(self._settings.timeout_seconds), self._gate:
                 found: dict[str, Any] = await self._client.search(
                     index=self._index, body=body, params={"preference": preference}
                 )
