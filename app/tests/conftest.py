@@ -86,6 +86,7 @@ class FakeSearch:
         self.results_of: dict[str, Any] = results()
         self.items: dict[str, dict[str, Any]] = {}
         self.asked: list[SearchQuery] = []
+        self.texts: dict[str, list[dict[str, Any]]] = {}
         self.found_passages: list[FakePassage] = []
 
     def _fail(self) -> None:
@@ -109,12 +110,23 @@ class FakeSearch:
         self._fail()
         return self.found_passages[:size]
 
+    async def contents(self, identity: str) -> list[dict[str, Any]]:
+        self._fail()
+        return self.texts.get(identity, [])
+
+    async def similar(self, identity: str, size: int) -> list[dict[str, Any]]:
+        self._fail()
+        return self.results_of["results"][:size]
+
     async def overview(self) -> dict[str, Any]:
         self._fail()
         return {
             "total": 1234,
             "kind": [{"value": "paper", "count": 1234}],
-            "year": [{"value": 2019, "count": 1000}, {"value": 2021, "count": 234}],
+            "year": [
+                {"value": 2019, "count": 1000, "kinds": {"paper": 990, "video": 10}},
+                {"value": 2021, "count": 234, "kinds": {"paper": 234}},
+            ],
         }
 
 

@@ -22,12 +22,13 @@ from model_server import ENDED, GEMINI, OPENAI, OVERLOADED, REFUSED, Model, serv
 from research_app.answer.citations import CitationFilter
 from research_app.answer.events import Answer
 from research_app.answer.extractive import Extractive, chosen
-from research_app.answer.passage import clock, without_references
+from research_app.answer.passage import without_references
 from research_app.answer.prompt import RULES, material
 from research_app.answer.sentences import readable, sentences, terms
 from research_app.answer.service import CUT_SHORT, INSTEAD, NOTHING, AnswerService, provider_of
 from research_app.index.client import IndexUnavailableError
 from research_app.settings import Credentials, SettingsError, parse
+from research_app.web.places import clock
 
 ZEBRAS = [
     FakePassage(

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from research_app.factory import create_app
 from research_app.files import FileStore, UnknownFileError
-from research_app.web.media import file_address
+from research_app.web.addresses import file_address
 
 CONTENT = b"%PDF-1.7 and so on"
 KEY = hashlib.sha256(CONTENT).hexdigest() + ".pdf"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from research_app.web.addresses import place_address
+from research_app.web.places import place_address
 
 # "[12]" inside a document is that document's own reference; in an answer it would look like ours
 _REFERENCES = re.compile(r"\s?\[\d+(?:\s*[,;\u2013-]\s*\d+)*\]")
@@ -38,21 +38,6 @@ class PassageFinder(Protocol):
 def without_references(text: str) -> str:
     """A text without the numbers by which it refers to its own sources."""
     return _REFERENCES.sub("", text)
-
-
-def clock(seconds: float) -> str:
-    """A time as players show it: 4:05, 1:02:09."""
-    whole = max(0, int(seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, second = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{second:02}" if hours else f"{minutes}:{second:02}"
-
-
-def place(page: int | None, start: float | None) -> str:
-    """Where in a document something is, in words."""
-    if start is not None:
-        return clock(start)
-    return f"page {page}" if page is not None else ""
 
 
 def address(passage: Passage) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from research_app.answer.passage import Passage, place, without_references
+from research_app.answer.passage import Passage, without_references
+from research_app.web.places import place
 
 MOST_CHARACTERS = 2_400  # of one passage
 

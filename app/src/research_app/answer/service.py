@@ -22,11 +22,12 @@ from research_app.answer.events import (
 from research_app.answer.extractive import Extractive
 from research_app.answer.gemini import Gemini
 from research_app.answer.openai_compatible import OpenAICompatible
-from research_app.answer.passage import Passage, PassageFinder, address, place
+from research_app.answer.passage import Passage, PassageFinder, address
 from research_app.answer.prompt import NO_ANSWER
 from research_app.answer.provider import Provider, ProviderError
 from research_app.settings import Answer as AnswerSettings
 from research_app.settings import Settings
+from research_app.web.places import place
 from research_app.web.views import shortened
 
 logger = logging.getLogger(__name__)

@@ -69,6 +69,21 @@ class SearchService:
             raise self._unavailable(error) from error
         return shown(found)
 
+    async def contents(self, identity: str) -> list[dict[str, Any]]:
+        """The whole text of a document: its passages in order, each with its place."""
+        wanted = ",".join(f"passages.{name}" for name in ("text", "page", "start"))
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                found = await self._client.get(
+                    index=self._index, id=identity, params={"_source_includes": wanted}
+                )
+        except NotFoundError:
+            return []
+        except (OpenSearchException, TimeoutError) as error:
+            raise self._unavailable(error) from error
+        passages: list[dict[str, Any]] = found["_source"].get("passages", [])
+        return passages
+
     async def passages(self, question: str, size: int) -> list[Passage]:
         """The places that may answer a question, the best first.
 
@@ -87,7 +102,10 @@ class SearchService:
                 "track_total_hits": True,
                 "aggs": {
                     "kind": {"terms": {"field": "kind"}},
-                    "year": {"terms": {"field": "year", "size": 100, "order": {"_key": "asc"}}},
+                    "year": {
+                        "terms": {"field": "year", "size": 100, "order": {"_key": "asc"}},
+                        "aggs": {"kind": {"terms": {"field": "kind"}}},
+                    },
                 },
             }
             found = await self._request(body, "overview")
@@ -98,6 +116,12 @@ class SearchService:
                 ]
                 for name in ("kind", "year")
             }
+            for year, bucket in zip(
+                counts["year"], found["aggregations"]["year"]["buckets"], strict=True
+            ):
+                year["kinds"] = {
+                    kind["key"]: kind["doc_count"] for kind in bucket["kind"]["buckets"]
+                }
             answer = {"total": found["hits"]["total"]["value"], **counts}
             return orjson.dumps(answer), not found["_shards"]["failed"]
 

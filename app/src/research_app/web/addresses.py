@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from research_app.search.query import SearchQuery
 
+FILES = "/files"
 DEFAULTS: dict[str, Any] = {"sort": "relevance", "page": 1, "size": 20}
 
 
@@ -29,11 +30,14 @@ def item_address(identity: str) -> str:
     return "/items/" + quote(identity)
 
 
-def place_address(identity: str, page: int | None, start: float | None) -> str:
-    """The address of a document's page, opened at a page or a second."""
-    if start is not None:
-        return f"{item_address(identity)}?t={int(start)}#place"
-    return item_address(identity) + (f"?page={page}#place" if page is not None else "")
+def file_address(key: str, page: int | None = None) -> str:
+    """Where a file of the library is, opened at a page."""
+    return f"{FILES}/{key}" + (f"#page={page}" if page else "")
+
+
+def answer_address(words: str) -> str:
+    """The address of the answer to a question."""
+    return "/answer?" + urlencode({"q": words})
 
 
 def toggled(query: SearchQuery, facet: str, value: Any) -> str:

@@ -10,10 +10,9 @@ from fastapi.responses import FileResponse, Response
 
 from research_app.files import FileStore, UnknownFileError
 from research_app.services import Services
+from research_app.web.addresses import FILES
 
 router = APIRouter(include_in_schema=False)
-
-PREFIX = "/files"
 
 # What a browser shows by itself, without running anything that is in the file.
 SHOWN_AS = {
@@ -65,12 +64,7 @@ def headers_of(suffix: str) -> dict[str, str]:
     }
 
 
-def file_address(key: str, page: int | None = None) -> str:
-    """Where a file is, opened at a page."""
-    return f"{PREFIX}/{key}" + (f"#page={page}" if page else "")
-
-
-@router.get(PREFIX + "/{key}")
+@router.get(FILES + "/{key}")
 def file(key: str, store: Annotated[FileStore, Depends(_store)]) -> Response:
     """One file, or the part of it that the Range header asks for."""
     try:

@@ -14,11 +14,14 @@ from research_app.citation import bibtex
 from research_app.search.query import MAX_QUERY, MIN_QUERY, SearchQuery, first_problem
 from research_app.services import Services
 from research_app.settings import Settings
-from research_app.web import views
+from research_app.web import item_view, library_view, views
+from research_app.web.addresses import search_address
 from research_app.web.static_files import PREFIX, VersionedFiles
 
 router = APIRouter(include_in_schema=False)
 
+SIMILAR = 5
+MOST_DIGITS = 7
 SHARED = {"Cache-Control": "no-cache"}
 
 
@@ -110,15 +113,63 @@ async def icon(request: Request) -> Response:
     return RedirectResponse(request.app.state.static.address("icon.svg"), 307)
 
 
+@router.get("/answer")
+async def answer(request: Request, parts: ServicesOf) -> Response:
+    """The answer to a question, whole: for browsers without scripts, and to be shared."""
+    try:
+        query = SearchQuery(q=request.query_params.get("q", ""))
+    except ValidationError as error:
+        message = first_problem(error.errors())
+        return error_page(request, 422, f"{message[:1].upper()}{message[1:]}.")
+    request.state.log = {"query": query.fingerprint[:16]}
+    found = await parts.answers.answer(query.q)
+    values = {
+        "answer": found,
+        "pieces": views.with_citations(found.text, len(found.sources)),
+        "made": views.MADE_BY.get(found.provider, views.MADE_BY_MODEL),
+        "search": search_address(query),
+        "words": query.q,
+    }
+    return page(request, "answer.html", values)
+
+
+@router.get("/library")
+async def library(request: Request, parts: ServicesOf) -> Response:
+    """What the library holds, by kind and year."""
+    overview = await parts.search.overview()
+    years = overview["year"]
+    values = {
+        "overview": overview,
+        "plot": library_view.stack(years),
+        "rows": library_view.rows(years),
+        "kinds": library_view.kinds_of(years),
+    }
+    return page(request, "library.html", values)
+
+
 @router.get("/items/{identity:path}")
 async def item(request: Request, parts: ServicesOf, identity: str) -> Response:
     """One document."""
     found = await parts.search.item(identity)
     if found is None:
         return error_page(request, 404, "There is no such item in the library.")
+    passages = await parts.search.contents(identity)
+    similar: list[dict[str, Any]] = []
     values = {
-        "item": found,
-        "kind_name": views.KIND_NAME.get(found["kind"], found["kind"]),
+        **item_view.item_view(
+            found,
+            passages,
+            _number(request.query_params.get("page"), 1),
+            _number(request.query_params.get("t"), 0),
+        ),
         "bibtex": bibtex(found),
+        "similar": [views.brief_view(other) for other in similar],
     }
     return page(request, "item.html", values)
+
+
+def _number(text: str | None, least: int) -> int | None:
+    """A place in an address; one that is none is as good as no place."""
+    if text is None or not text.isascii() or not text.isdecimal() or len(text) > MOST_DIGITS:
+        return None
+    return int(text) if int(text) >= least else None

@@ -7,16 +7,30 @@ from typing import Any
 
 from markupsafe import Markup
 
+from research_app.answer.citations import MARK
+from research_app.citation import bibtex
 from research_app.search.query import SearchQuery
-from research_app.web.addresses import item_address, search_address, toggled
+from research_app.web.addresses import (
+    answer_address,
+    file_address,
+    item_address,
+    search_address,
+    toggled,
+)
+from research_app.web.places import clock, place, place_address
 
 KIND_NAMES = {"paper": "Papers", "video": "Videos", "podcast": "Podcasts"}
 KIND_NAME = {"paper": "Paper", "video": "Video", "podcast": "Podcast"}
 FACET_TITLES = {"kind": "Kind", "venue": "Venue", "author": "Author"}
-SORT_NAMES = {"relevance": "Relevance", "newest": "Newest", "oldest": "Oldest"}
+SORT_NAMES = {"relevance": "Relevance", "newest": "Newest", "oldest": "Oldest", "title": "Title"}
+MADE_BY = {"extractive": "Sentences of the sources, word for word."}
+MADE_BY_MODEL = "Written by a language model from the sources. Please check them."
 LAST_PAGE = 100
 SHOWN_AUTHORS = 6
 SHOWN_ABSTRACT = 320
+SHOWN_PLACES = 2
+# so many words are a question, or as good as one: it is answered without being asked to
+WORDS_OF_A_QUESTION = 4
 
 
 @dataclass(frozen=True)
@@ -149,13 +163,70 @@ def page_numbers(current: int, last: int) -> list[int | None]:
     return numbers
 
 
+@dataclass(frozen=True)
+class Place:
+    """A passage, and the address that opens its document there."""
+
+    text: Markup | str
+    label: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, or a still of a recording."""
+
+    address: str
+    text: str
+
+
+def opened_at(item: dict[str, Any], page: int | None, start: float | None) -> str:
+    """The document itself at a place, where the library has it; else its page here."""
+    if page is not None and (item.get("file") or "").endswith(".pdf"):
+        return file_address(item["file"], page)
+    return place_address(item["id"], page, start)
+
+
+def places(result: dict[str, Any]) -> list[Place]:
+    """The passages that were found, each with the way to it."""
+    return [
+        Place(
+            Markup(found["text"]),  # noqa: S704 - escaped by the search
+            place(found["page"], found["start"]),
+            opened_at(result, found["page"], found["start"]),
+        )
+        for found in result.get("passages", [])[:SHOWN_PLACES]
+    ]
+
+
+def picture(result: dict[str, Any]) -> Picture | None:
+    """What to look at: the figure that was found, the still of a recording, the first figure."""
+    figures = [figure for figure in result["figures"] if figure.get("image")]
+    captions = [
+        Markup(part).striptags()  # noqa: S704
+        for part in result["highlights"].get("figures.caption", [])
+    ]
+    found = [
+        figure
+        for figure in figures
+        if any(part in " ".join(figure["caption"].split()) for part in captions)
+    ]
+    if not found and result["thumbnail"]:
+        return Picture(file_address(result["thumbnail"]), "")
+    if figures:
+        shown = (found or figures)[0]
+        return Picture(file_address(shown["image"]), shown["caption"])
+    return None
+
+
 def result_view(result: dict[str, Any]) -> dict[str, Any]:
     """One result; highlights are HTML that the search has escaped already."""
     highlights = {
         name: [Markup(part) for part in parts]  # noqa: S704
         for name, parts in result["highlights"].items()
     }
-    passages = highlights.get("abstract", []) + highlights.get("passages.text", [])
+    found = places(result)
+    abstract = highlights.get("abstract", [])[: 1 if found else 2]
     authors = highlights.get("authors") or result["authors"]
     marked_names = {Markup(name).striptags(): name for name in authors}  # noqa: S704
     names = [marked_names.get(name, name) for name in result["authors"]]
@@ -166,14 +237,46 @@ def result_view(result: dict[str, Any]) -> dict[str, Any]:
         "title_shown": (highlights.get("title") or [result["title"]])[0],
         "authors_shown": names[:SHOWN_AUTHORS],
         "authors_more": max(0, len(names) - SHOWN_AUTHORS),
-        "passages": passages[:2] or [shortened(result["abstract"], SHOWN_ABSTRACT)],
+        "passages": abstract or ([] if found else [shortened(result["abstract"], SHOWN_ABSTRACT)]),
+        "places": found,
+        "picture": picture(result),
+        "length": clock(result["duration"]) if result["duration"] else "",
+        "bibtex": bibtex(result),
     }
+
+
+def brief_view(result: dict[str, Any]) -> dict[str, Any]:
+    """A document in one line."""
+    return {
+        **result,
+        "address": item_address(result["id"]),
+        "kind_name": KIND_NAME.get(result["kind"], result["kind"]),
+    }
+
+
+def is_question(words: str) -> bool:
+    """Whether a reader seems to ask something, rather than look for a title or a name."""
+    return words.rstrip().endswith("?") or len(words.split()) >= WORDS_OF_A_QUESTION
+
+
+def with_citations(text: str, known: int) -> list[tuple[str, int | None]]:
+    """A text in pieces: words, and the numbers of the sources that are cited between them."""
+    pieces: list[tuple[str, int | None]] = []
+    position = 0
+    for match in MARK.finditer(text):
+        number = int(match.group(1))
+        if not 1 <= number <= known:
+            continue
+        pieces += [(text[position : match.start()], None), ("", number)]
+        position = match.end()
+    return [*pieces, (text[position:], None)]
 
 
 def search_view(query: SearchQuery, found: dict[str, Any]) -> dict[str, Any]:
     """All that the page of results shows."""
     last = min(LAST_PAGE, max(1, -(-found["total"] // query.size)))
     first_shown = (query.page - 1) * query.size + 1
+    suggestion = found.get("suggestion") or ""
     return {
         "query": query,
         "found": found,
@@ -186,6 +289,10 @@ def search_view(query: SearchQuery, found: dict[str, Any]) -> dict[str, Any]:
             if choices
         ],
         "chips": chips(query),
+        "suggestion": suggestion,
+        "suggested": search_address(query, q=suggestion) if suggestion else "",
+        "answer": answer_address(query.q) if query.page == 1 and found["total"] else "",
+        "answer_now": is_question(query.q) and query.sort == "relevance",
         "clear": search_address(
             query, kind=(), venue=(), author=(), year=None, year_from=None, year_to=None
         ),
