@@ -95,6 +95,11 @@ class Fetcher:
             address = answer
         raise RefusedError(f"{_parsed(url).host} redirects more than {MAX_REDIRECTS} times")
 
+    @property
+    def enabled(self) -> bool:
+        """Whether this site fetches anything."""
+        return self._settings.enabled
+
     def close(self) -> None:
         """Close what is open."""
         self._pool.close()

@@ -17,7 +17,7 @@ _SENTENCE_END = re.compile(r"[.?!…]\W*$")
 
 
 def from_cues(cues: Iterable[Cue]) -> list[dict[str, Any]]:
-    """Cues merged, each passage with the second at which it starts."""
+    """Cues merged, each passage with the seconds at which it starts and ends."""
     passages: list[dict[str, Any]] = []
     words: list[str] = []
     start = last = 0.0
@@ -25,14 +25,14 @@ def from_cues(cues: Iterable[Cue]) -> list[dict[str, Any]]:
         new = cue.text.split()
         silent = cue.start - last > SILENCE_SECONDS and len(words) >= MIN_WORDS
         if words and (silent or len(words) + len(new) > MAX_WORDS or _is_done(words)):
-            passages.append({"text": " ".join(words), "start": start})
+            passages.append({"text": " ".join(words), "start": start, "end": last})
             words = []
         if not words:
             start = round(cue.start, 3)
         words += new
         last = cue.end
     if words:
-        _end(passages, words, start)
+        _end(passages, words, start, last)
     return passages
 
 
@@ -46,14 +46,14 @@ def _is_done(words: list[str]) -> bool:
     return len(words) >= WORDS and bool(_SENTENCE_END.search(words[-1]))
 
 
-def _end(passages: list[dict[str, Any]], words: list[str], start: float) -> None:
+def _end(passages: list[dict[str, Any]], words: list[str], start: float, end: float) -> None:
     """A last passage of a few words belongs to the one before."""
     if passages and len(words) < MIN_WORDS:
         before = passages[-1]["text"].split()
         if len(before) + len(words) <= MAX_WORDS:
-            passages[-1]["text"] = " ".join(before + words)
+            passages[-1] |= {"text": " ".join(before + words), "end": end}
             return
-    passages.append({"text": " ".join(words), "start": start})
+    passages.append({"text": " ".join(words), "start": start, "end": end})
 
 
 def _short(cues: Iterable[Cue]) -> Iterator[Cue]:

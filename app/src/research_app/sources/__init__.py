@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from research_app.sources import folder, pdf_folder, recording_folder
+from research_app.sources import folder, pdf_folder, podcast, recording_folder
 from research_app.sources.document import Kind, Source
 from research_app.sources.recording import CAPTIONS
 from research_app.sources.tools import NO_TOOLS, Tools
@@ -34,21 +34,24 @@ def open_source(location: str | Path, kind: Kind, tools: Tools = NO_TOOLS) -> So
 def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:
     """Choose the reader of a path or an address by what it is."""
     if is_address(str(location)):
-        raise UnknownSourceError(f"{location}: nothing here reads that address")
+        return Source(podcast.read_address(str(location), kind, tools), batch=16)
     path = Path(location)
     if not path.exists():
         raise UnknownSourceError(f"{path}: no such file or directory")
     if path.is_dir():
         if folder.files(path):
-            return Source(folder.read(path, kind), batch=32)
+            return Source(folder.read(path, kind, tools), batch=32)
         raise UnknownSourceError(f"{path}: nothing to read in this directory or below it")
     name = path.name.lower()
     if name.endswith(".pdf"):
         return Source(pdf_folder.read(path, kind), batch=16)
     if name.endswith(folder.JSON_LINES):
-        return Source(folder.read_lines(path, kind), batch=500)
+        return Source(folder.read_lines(path, kind, tools), batch=500)
     if name.endswith(CAPTIONS):
-        return Source(recording_folder.read([path], path.parent, kind), batch=16)
+        return Source(recording_folder.read([path], path.parent, kind, tools), batch=16)
+    if name.endswith(podcast.SUFFIX):
+        return Source(podcast.read(path, kind, tools), batch=16)
     raise UnknownSourceError(
-        f"{path}: give a .jsonl or .jsonl.gz file, a PDF, captions (.vtt, .srt), or a directory"
+        f"{path}: give a .jsonl or .jsonl.gz file, a PDF, captions (.vtt, .srt),"
+        " a podcast's feed (.rss, .xml), or a directory"
     )

@@ -9,7 +9,15 @@ from typing import Any
 
 from research_app.sources import jsonlines
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
-from research_app.sources.recording import CAPTIONS, Recording, candidate, inside
+from research_app.sources.recording import (
+    CAPTIONS,
+    Recording,
+    Transcript,
+    candidate,
+    inside,
+    media_kind,
+)
+from research_app.sources.tools import Tools
 
 # what names a captions file; the better one first
 KEYS = ("captions", "vtt", "srt", "file")
@@ -21,7 +29,7 @@ def is_catalogue(path: Path) -> bool:
     return isinstance(first, tuple) and bool(_named(first[1]))
 
 
-def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+def read(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """Every record; one that is damaged, or whose captions are, never hides the rest."""
     for item in jsonlines.records(path):
         if isinstance(item, Refusal):
@@ -29,7 +37,7 @@ def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
             continue
         source, record = item
         try:
-            yield candidate(_recording(record, path.parent, kind, source))
+            yield candidate(_recording(record, path.parent, kind, source), tools)
         except RefusedError as error:
             yield Refusal(source, str(error))
         except OSError as error:
@@ -54,7 +62,7 @@ def _named(record: dict[str, Any]) -> list[str]:
 
 def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) -> Recording:
     names = _named(record)
-    fields = jsonlines.fields(record, "video" if kind == "paper" else kind)
+    fields = jsonlines.fields(record, media_kind(kind, "video"))
     for key in ("file", "thumbnail"):  # keys of the file store, which a catalogue cannot know
         fields.pop(key, None)
     captions = next((path for name in names if (path := inside(folder, name)).is_file()), None)
@@ -62,4 +70,10 @@ def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) ->
         raise RefusedError(f"its captions are not there: {' or '.join(names)[:300]}")
     if not isinstance(fields.get("id"), str):
         raise RefusedError("no id")
-    return Recording(fields["id"], fields["kind"], source, fields, captions)
+    return Recording(
+        fields["id"],
+        fields["kind"],
+        source,
+        fields,
+        Transcript(captions, "captions") if captions else None,
+    )

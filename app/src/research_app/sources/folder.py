@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from research_app.sources import catalogue, jsonlines, pdf_folder, recording_folder
+from research_app.sources import catalogue, jsonlines, pdf_folder, podcast, recording_folder
 from research_app.sources.document import Candidate, Kind, Refusal
 from research_app.sources.recording import CAPTIONS
+from research_app.sources.tools import Tools
 
 JSON_LINES = (".jsonl", ".jsonl.gz")
-READ = (".pdf", *JSON_LINES, *CAPTIONS)
+READ = (".pdf", *JSON_LINES, *podcast.SUFFIX, *CAPTIONS)
 
 
 def files(root: Path) -> list[Path]:
@@ -22,20 +23,25 @@ def files(root: Path) -> list[Path]:
     )
 
 
-def read(root: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+def read(root: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """Every document; a file that a catalogue names is read with it and not once more."""
     found = files(root)
     yield from pdf_folder.read(root, kind)
     claimed: set[Path] = set()
     for path in found:
-        if path.name.lower().endswith(JSON_LINES):
+        name = path.name.lower()
+        if name.endswith(JSON_LINES):
             claimed |= catalogue.claimed(path) if catalogue.is_catalogue(path) else set()
-            yield from read_lines(path, kind)
+            yield from read_lines(path, kind, tools)
+        elif name.endswith(podcast.SUFFIX) and podcast.looks_like_a_feed(path):
+            claimed |= podcast.claimed(path)
+            yield from podcast.read(path, kind, tools)
     rest = [path for path in found if path.resolve() not in claimed]
-    yield from recording_folder.read(rest, root, kind)
+    yield from recording_folder.read(rest, root, kind, tools)
 
 
-def read_lines(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+def read_lines(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """JSON lines: a catalogue of recordings, or documents that are complete in themselves."""
-    read_all = catalogue.read if catalogue.is_catalogue(path) else jsonlines.read
-    return read_all(path, kind)
+    if catalogue.is_catalogue(path):
+        return catalogue.read(path, kind, tools)
+    return jsonlines.read(path, kind)

@@ -1,9 +1,9 @@
-"""A video or an episode that lies here: its captions, its file, and what is known of both."""
+"""A video or an episode: its transcript, its file, and what is known of both."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from research_app.extract import TRANSCRIPTION
-from research_app.extract.captions import MAX_BYTES, Cue, cues, decode
-from research_app.extract.passages import from_cues
+from research_app.extract.captions import MAX_BYTES
+from research_app.extract.transcripts import Form, passages
 from research_app.sources.document import (
     Candidate,
     Kind,
@@ -21,8 +21,17 @@ from research_app.sources.document import (
     content_hash,
     validated,
 )
+from research_app.sources.tools import Tools
 
 CAPTIONS = (".vtt", ".srt")  # the better one first: it may say who speaks
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Where a transcript is, a file or an address, and the form it has."""
+
+    place: Path | str
+    form: Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Recording:
     kind: Kind
     source: str
     fields: dict[str, Any]
-    captions: Path | None = None
+    transcript: Transcript | None = None
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -48,44 +57,65 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def read_captions(path: Path) -> list[Cue]:
-    """The captions of a file."""
-    return cues(decode(_content(path)))
+def identity(prefix: str, content: bytes) -> str:
+    """An id for what brings none along: the same whatever its name is."""
+    return f"{prefix}-{hashlib.sha256(content).hexdigest()[:20]}"
+
+
+def media_kind(kind: Kind, usual: Kind) -> Kind:
+    """The kind of a recording: what the librarian says, unless that is not said."""
+    return usual if kind == "paper" else kind
+
+
+def candidate(recording: Recording, tools: Tools) -> Candidate:
+    """One recording; its transcript is read only when it or the metadata are new."""
+    transcript = recording.transcript
+    known = b""
+    if transcript and isinstance(transcript.place, Path):
+        known = _content(transcript.place)
+    elif transcript and not tools.has_web:
+        transcript = None
+    described: list[Any] = [
+        TRANSCRIPTION,
+        recording.kind,
+        recording.fields,
+        transcript and transcript.form,
+    ]
+    if transcript and isinstance(transcript.place, str):
+        described.append(transcript.place)
+
+    async def load(_: Workshop) -> dict[str, Any]:
+        return await asyncio.to_thread(_loaded, recording, transcript, tools)
+
+    return Candidate(
+        recording.id,
+        recording.kind,
+        recording.source,
+        content_hash(orjson.dumps(described, option=orjson.OPT_SORT_KEYS), known),
+        load,
+    )
+
+
+def _loaded(recording: Recording, transcript: Transcript | None, tools: Tools) -> dict[str, Any]:
+    fields = {**recording.fields, "id": recording.id, "kind": recording.kind}
+    if transcript:
+        fields["passages"] = _passages(transcript, tools)
+        if fields.get("duration") is None:
+            fields["duration"] = fields["passages"][-1].get("end")
+    return validated(fields).stored()
+
+
+def _passages(transcript: Transcript, tools: Tools) -> list[dict[str, Any]]:
+    if isinstance(transcript.place, Path):
+        return passages(_content(transcript.place), transcript.form)
+    try:
+        found = tools.web.get(transcript.place, max_bytes=MAX_BYTES)
+        return passages(found.content, transcript.form, found.charset)
+    except RefusedError as error:
+        raise RefusedError(f"its transcript cannot be had: {error}") from None
 
 
 def _content(path: Path) -> bytes:
     if path.stat().st_size > MAX_BYTES:
         raise RefusedError(f"larger than {MAX_BYTES // 2**20} MiB: not a transcript")
     return path.read_bytes()
-
-
-def candidate(recording: Recording) -> Candidate:
-    """One recording; its captions are read only when they or the metadata are new."""
-    described = orjson.dumps(
-        [TRANSCRIPTION, recording.kind, recording.fields], option=orjson.OPT_SORT_KEYS
-    )
-    captions = _content(recording.captions) if recording.captions else b""
-
-    async def load(_: Workshop) -> dict[str, Any]:
-        return await asyncio.to_thread(_loaded, recording)
-
-    return Candidate(
-        recording.id,
-        recording.kind,
-        recording.source,
-        content_hash(described, captions),
-        load,
-    )
-
-
-def _loaded(recording: Recording) -> dict[str, Any]:
-    fields = {**recording.fields, "id": recording.id, "kind": recording.kind}
-    if recording.captions:
-        said = read_captions(recording.captions)
-        fields["passages"] = from_cues(said)
-        fields.setdefault("duration", _end(said))
-    return validated(fields).stored()
-
-
-def _end(said: Iterable[Cue]) -> float:
-    return max(cue.end for cue in said)

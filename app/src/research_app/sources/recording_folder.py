@@ -6,22 +6,32 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from research_app.sources.document import Candidate, Kind, Refusal, RefusedError, content_hash
-from research_app.sources.recording import CAPTIONS, Recording, candidate
+from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
+from research_app.sources.recording import (
+    CAPTIONS,
+    Recording,
+    Transcript,
+    candidate,
+    identity,
+    media_kind,
+)
+from research_app.sources.tools import Tools
 
 _LANGUAGE = re.compile(r"\.(?P<language>[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?)$")
 
 
-def read(files: Iterable[Path], root: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+def read(
+    files: Iterable[Path], root: Path, kind: Kind, tools: Tools
+) -> Iterator[Candidate | Refusal]:
     """The recordings among files."""
     for path in files:
         if path.suffix.lower() in CAPTIONS:
-            yield _taken(path, str(path.relative_to(root)), "video" if kind == "paper" else kind)
+            yield _taken(path, str(path.relative_to(root)), media_kind(kind, "video"), tools)
 
 
-def _taken(path: Path, source: str, kind: Kind) -> Candidate | Refusal:
+def _taken(path: Path, source: str, kind: Kind, tools: Tools) -> Candidate | Refusal:
     try:
-        return candidate(_captions_alone(path, source, kind))
+        return candidate(_captions_alone(path, source, kind), tools)
     except RefusedError as error:
         return Refusal(source, str(error))
     except OSError as error:
@@ -34,8 +44,9 @@ def _captions_alone(path: Path, source: str, kind: Kind) -> Recording:
     fields = {"title": title_of(stem)}
     if language:
         fields["language"] = language["language"]
-    identity = f"recording-{content_hash(path.read_bytes())[:20]}"
-    return Recording(identity, kind, source, fields, path)
+    return Recording(
+        identity("recording", path.read_bytes()), kind, source, fields, Transcript(path, "captions")
+    )
 
 
 def title_of(stem: str) -> str:

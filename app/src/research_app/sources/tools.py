@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from research_app.sources.document import RefusedError
+
 if TYPE_CHECKING:
     from research_app.fetch import Fetcher
 
@@ -14,6 +16,18 @@ class Tools:
     """None of it is there by itself: a source does without, or says what is missing."""
 
     fetcher: Fetcher | None = None
+
+    @property
+    def has_web(self) -> bool:
+        """Whether anything may be fetched."""
+        return self.fetcher is not None and self.fetcher.enabled
+
+    @property
+    def web(self) -> Fetcher:
+        """What fetches; RefusedError where nothing may."""
+        if self.fetcher is None:
+            raise RefusedError("fetching from the web is switched off on this site")
+        return self.fetcher
 
 
 NO_TOOLS = Tools()

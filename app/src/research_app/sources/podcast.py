@@ -1,0 +1,185 @@
+"""Podcasts: a feed, and for each episode what is said in it, where a transcript can be had."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from research_app.extract.transcripts import SUFFIXES, form_of
+from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
+from research_app.sources.podcast_feed import MAX_BYTES, Episode, Feed, parse
+from research_app.sources.recording import Recording, Transcript, candidate, inside, media_kind
+from research_app.sources.tools import Tools
+
+SUFFIX = (".rss", ".xml")
+HEAD_BYTES = 4096
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a feed was found: a folder, or an address; what it names relative to it is there."""
+
+    name: str
+    folder: Path | None = None
+    url: str = ""
+
+    def address(self, reference: str) -> str:
+        """An address that a feed names, whole; nothing for one on a disk."""
+        whole = urljoin(self.url, reference) if self.url else reference
+        return whole if urlsplit(whole).scheme in ("http", "https") else ""
+
+    def place(self, reference: str) -> Path | str | None:
+        """A file beside the feed, or an address."""
+        if address := self.address(reference):
+            return address
+        if self.folder is None or urlsplit(reference).scheme:
+            raise RefusedError(f"it names something that is not on the web: {reference[:200]}")
+        path = inside(self.folder, reference)
+        return path if path.is_file() else None
+
+
+def looks_like_a_feed(path: Path) -> bool:
+    """Whether an XML file says that it is RSS."""
+    if path.suffix.lower() == ".rss":
+        return True
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES).replace(b"\0", b"")
+    return b"<rss" in head
+
+
+def read(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
+    """The episodes of a feed that lies here, with the transcripts that lie beside it."""
+    try:
+        feed = _read_file(path)
+    except RefusedError as error:
+        yield Refusal(path.name, str(error))
+    except OSError as error:
+        yield Refusal(path.name, f"cannot be read: {error.strerror}")
+    else:
+        origin = Origin(path.name, folder=path.parent)
+        yield from _episodes(feed, origin, kind, tools, beside(feed, path.parent))
+
+
+def read_address(url: str, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
+    """The episodes of a feed on the web."""
+    try:
+        found = tools.web.get(url)
+        feed = parse(found.content)
+    except RefusedError as error:
+        yield Refusal(url, str(error))
+    else:
+        yield from _episodes(feed, Origin(url, url=found.url), kind, tools, {})
+
+
+def claimed(path: Path) -> set[Path]:
+    """The files that belong to a feed, and that are not to be read without it."""
+    try:
+        feed = _read_file(path)
+    except (RefusedError, OSError):
+        return set()
+    found = {each.place for each in beside(feed, path.parent).values()}
+    origin = Origin(path.name, folder=path.parent)
+    for episode in feed.episodes:
+        for reference, _ in episode.transcripts:
+            try:
+                found.add(origin.place(reference) or "")
+            except RefusedError:
+                continue
+    return {place.resolve() for place in found if isinstance(place, Path)}
+
+
+def _read_file(path: Path) -> Feed:
+    if path.stat().st_size > MAX_BYTES:
+        raise RefusedError(f"larger than {MAX_BYTES // 2**20} MiB: not a feed")
+    return parse(path.read_bytes())
+
+
+def _episodes(
+    feed: Feed, origin: Origin, kind: Kind, tools: Tools, nearby: dict[str, Transcript]
+) -> Iterator[Candidate | Refusal]:
+    if not feed.episodes:
+        yield Refusal(origin.name, "the feed has no episodes")
+    for number, episode in enumerate(feed.episodes, 1):
+        source = f"{origin.name}:{number}"
+        try:
+            transcript = nearby.get(episode.guid) or _transcript(episode, origin)
+            recording = Recording(
+                feed.id_of(episode),
+                media_kind(kind, "podcast"),
+                source,
+                _fields(feed, episode, origin),
+                transcript,
+            )
+            yield candidate(recording, tools)
+        except RefusedError as error:
+            yield Refusal(source, str(error))
+        except OSError as error:
+            yield Refusal(source, f"its transcript cannot be read: {error.strerror}")
+
+
+def _transcript(episode: Episode, origin: Origin) -> Transcript | None:
+    """The best of the transcripts that the feed names."""
+    for reference, form in episode.transcripts:
+        place = origin.place(reference)
+        if place is None:
+            raise RefusedError(f"its transcript is not there: {reference[:200]}")
+        return Transcript(place, form)
+    return None
+
+
+def _fields(feed: Feed, episode: Episode, origin: Origin) -> dict[str, Any]:
+    author = episode.author or feed.author
+    return {
+        "title": episode.title,
+        "abstract": episode.description,
+        "authors": [author] if author else [],
+        "year": episode.year,
+        "venue": feed.title,
+        "language": feed.language,
+        "duration": episode.duration,
+        "url": origin.address(episode.link),
+        "media_url": origin.address(episode.enclosure) if episode.enclosure else "",
+    }
+
+
+def beside(feed: Feed, folder: Path) -> dict[str, Transcript]:
+    """Transcripts in the feed's folder that no one names, by the episode whose name they bear.
+
+    "transcript01-time-to-take-notice.md" is that of "Episode 1: Time to Take Notice", and
+    "ep7.vtt" that of the recording "https://…/ep7.mp3".
+    """
+    found: dict[str, Transcript] = {}
+    for path in sorted(folder.iterdir()):
+        form = form_of(path.name)
+        if not form or not path.is_file() or not _is_transcript(path):
+            continue
+        named = [episode for episode in feed.episodes if _bears_its_name(path, episode)]
+        if len(named) == 1:
+            found.setdefault(named[0].guid, Transcript(path, form))
+    return found
+
+
+def _is_transcript(path: Path) -> bool:
+    """Captions are; of the other texts only those that say so."""
+    return SUFFIXES[path.suffix.lower()] == "captions" or "transcript" in path.name.lower()
+
+
+def _bears_its_name(path: Path, episode: Episode) -> bool:
+    file = _words(path.stem)
+    if _words(Path(urlsplit(episode.enclosure).path).stem) == file:
+        return True
+    while file and (file[0].startswith("transcript") or file[0].isdigit()):
+        file = file[1:]
+    title = _words(episode.title)
+    spans = (title[at : at + len(file)] for at in range(len(title) - len(file) + 1))
+    return bool(file) and file in spans
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
