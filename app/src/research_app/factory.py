@@ -8,11 +8,15 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from research_app import __version__, api, assistant, errors, logs
+from research_app import __version__, api, assistant, errors, uploads
 from research_app.answer import api as answer_api
 from research_app.auth import pages as sign_in
+from research_app.auth.assistant_gate import AssistantGate
 from research_app.auth.middleware import AuthMiddleware
 from research_app.drain import DrainMiddleware
 from research_app.jobs import api as jobs_api
+from research_app.limits.bodies import BodyLimit
+from research_app.limits.middleware import RatesMiddleware
 from research_app.middleware import RequestMiddleware
 from research_app.services import Services, build
 from research_app.settings import Settings
@@ -42,9 +46,15 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.include_router(media.router)
     app.include_router(answer_api.router)
     app.include_router(sign_in.router)
+    app.include_router(uploads.router)
     pages.install(app, settings)
     errors.install(app)
     assistant.mount(app, parts)
+    app.add_middleware(AssistantGate, path=assistant.PATH)
+    app.add_middleware(
+        BodyLimit, limits={uploads.PATH: settings.limits.upload_bytes + uploads.FORM_BYTES}
+    )
+    app.add_middleware(RatesMiddleware, rates=parts.rates, unlimited=settings.limits.unlimited)
     app.add_middleware(AuthMiddleware, auth=parts.auth)
     app.add_middleware(DrainMiddleware, drain=parts.drain)
     app.add_middleware(

@@ -24,6 +24,7 @@ from research_app.index.edition import Edition
 from research_app.jobs.service import JobService
 from research_app.metrics import ActiveUsers
 from research_app.search.gate import Gate
+from research_app.limits.rates import Rates
 from research_app.search.service import SearchService
 from research_app.settings import Settings
 from research_app.sources.tools import Tools
@@ -47,6 +48,7 @@ class Services:
     health: HealthService
     drain: Drain
     auth: Auth
+    rates: Rates
     jobs: JobService
     gate: Gate
     active: ActiveUsers
@@ -59,6 +61,7 @@ class Services:
         finally:
             await self.client.close()
             await self.cache.close()
+            await self.rates.close()
             await self.jobs.close()
             await self.answers.close()
 
@@ -115,6 +118,7 @@ def build(settings: Settings) -> Services:
         health=HealthService(settings, client, cache),
         drain=Drain(),
         auth=Auth(settings, Accounts(client, settings.opensearch.index)),
+        rates=Rates(settings),
         jobs=JobService(settings),
         gate=gate,
         active=ActiveUsers(),

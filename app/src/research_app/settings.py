@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from limits import RateLimitItem
+from limits import parse as parse_rate
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -196,6 +198,34 @@ class Answer(_Section):
         return self
 
 
+def _check_rate(rate: str) -> str:
+    if rate:
+        try:
+            parse_rate(rate)
+        except ValueError:
+            raise ValueError('write it as "60/minute", or "" for no limit') from None
+    return rate
+
+
+Rate = Annotated[str, AfterValidator(_check_rate)]
+
+
+class Limits(_Section):
+    search: Rate = "600/minute"
+    answer: Rate = "60/minute"
+    login: Rate = "20/minute"
+    account: Rate = "20/15 minutes"
+    upload: Rate = "60/hour"
+    upload_bytes: Annotated[int, Field(ge=1, le=2**40)] = 64 * 2**20
+    unlimited: tuple[IPvAnyNetwork, ...] = ()
+
+    @property
+    def rates(self) -> dict[str, RateLimitItem]:
+        """Each limit on how often, by what it is for."""
+        names = ("search", "answer", "login", "account", "upload")
+        return {name: parse_rate(rate) for name in names if (rate := getattr(self, name))}
+
+
 class Health(_Section):
     disk_path: str = "/"
     disk_free_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
@@ -233,6 +263,7 @@ class Settings(_Section):
     search: Search = Search()
     fetch: Fetch = Fetch()
     auth: Auth = Auth()
+    limits: Limits = Limits()
     answer: Answer = Answer()
     health: Health = Health()
     logging: Logging = Logging()

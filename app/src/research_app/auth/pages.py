@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import Annotated
 
@@ -22,6 +23,7 @@ router = APIRouter()
 
 UNCACHED = {"Cache-Control": "no-store"}
 WRONG = "The name or the password is not right."
+TOO_OFTEN = "This account was tried too often. Please try again later."
 BUSY = "Many people sign in at this moment. Please try again shortly."
 
 
@@ -58,6 +60,11 @@ def _auth(request: Request) -> Auth:
 
 
 async def _signed_in(request: Request, name: str, password: str) -> tuple[User, Token] | None:
+    # whoever guesses from many addresses is slowed down too; what was typed is kept nowhere
+    account = hashlib.sha256(name.strip().lower().encode()).hexdigest()[:32]
+    seconds = await request.app.state.services.rates.hit("account", account)
+    if seconds is not None:
+        raise HTTPException(429, TOO_OFTEN, {"Retry-After": str(seconds)})
     try:
         found = await _auth(request).sign_in(name.strip().lower(), password)
     except BusyError:
