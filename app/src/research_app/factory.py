@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from research_app import __version__, api, assistant, errors, logs
-from research_app import __version__, api, assistant, errors, uploads
+from research_app import __version__, api, assistant, errors, logs, uploads
 from research_app.answer import api as answer_api
 from research_app.auth import pages as sign_in
 from research_app.auth.assistant_gate import AssistantGate

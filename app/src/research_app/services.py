@@ -22,9 +22,9 @@ from research_app.health import HealthService
 from research_app.index import client as index_client
 from research_app.index.edition import Edition
 from research_app.jobs.service import JobService
+from research_app.limits.rates import Rates
 from research_app.metrics import ActiveUsers
 from research_app.search.gate import Gate
-from research_app.limits.rates import Rates
 from research_app.search.service import SearchService
 from research_app.settings import Settings
 from research_app.sources.tools import Tools
