@@ -21,6 +21,16 @@ SCENARIO = Path(__file__).resolve().parent.parent
 HOST = "opensearch-1"
 ADDRESS = "10.78.0.96"
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+PROJECT = SCENARIO.parents[1]
+NO_SETTINGS = EPHEMERAL / "plain.cfg"
+# The project's own settings print more than the result.
+PLAIN = {
+    **os.environ,
+    "ANSIBLE_CONFIG": str(NO_SETTINGS),
+    "ANSIBLE_FORCE_COLOR": "0",
+    "ANSIBLE_LIBRARY": str(PROJECT / "library"),
+    "ANSIBLE_MODULE_UTILS": str(PROJECT / "module_utils"),
+}
 
 
 @dataclass
@@ -115,3 +125,55 @@ def process() -> Callable[[], str]:
 def shell_fixture() -> Callable[[str], str]:
     """Return the function that runs a command on the host."""
     return shell
+
+
+def run_module(name: str, /, check: bool = False, **options: Any) -> dict[str, Any]:
+    """Run one of the modules on the host."""
+    connection = {
+        "urls": ["https://opensearch-1:9200"],
+        "ca": "/etc/research-pki/ca.pem",
+        "client_certificate": "/etc/research-pki/opensearch-admin.pem",
+        "client_key": "/etc/research-pki/opensearch-admin.pem.key",
+        **options.pop("connection", {}),
+    }
+    NO_SETTINGS.write_text("[defaults]\n")
+    given = {key: value for key, value in connection.items() if value is not None}
+    arguments = json.dumps({"connection": given, **options})
+    done = subprocess.run(
+        [
+            "ansible",
+            HOST,
+            f"--inventory={HOST},",
+            "--connection=containers.podman.podman",
+            f"--module-name={name}",
+            f"--args={arguments}",
+            "--extra-vars=ansible_python_interpreter=/opt/research-ops/current/bin/python",
+            *(["--check"] if check else []),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=PLAIN,
+    )
+    assert " => " in done.stdout, done.stdout + done.stderr
+    verdict, text = done.stdout.split(" => ", 1)
+    return {**json.loads(text), "failed": "FAILED" in verdict}
+
+
+def run_four(name: str, /, **options: Any) -> list[bool]:
+    """Check, apply, check, apply, and say which of the four changed something."""
+    results = [run_module(name, check, **options) for check in (True, False, True, False)]
+    assert not [result["msg"] for result in results if result["failed"]]
+    return [result["changed"] for result in results]
+
+
+@pytest.fixture(scope="session")
+def module() -> Callable[..., dict[str, Any]]:
+    """Return the function that runs a module."""
+    return run_module
+
+
+@pytest.fixture(scope="session")
+def four() -> Callable[..., list[bool]]:
+    """Return the function that runs a module four times."""
+    return run_four

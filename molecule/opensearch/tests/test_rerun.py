@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 HOST = "opensearch-1"
-PROJECT = Path(__file__).resolve().parents[3]
-NO_SETTINGS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "plain.cfg"
-# The project's own settings print more than the result.
-PLAIN = {
-    **os.environ,
-    "ANSIBLE_CONFIG": str(NO_SETTINGS),
-    "ANSIBLE_FORCE_COLOR": "0",
-    "ANSIBLE_LIBRARY": str(PROJECT / "library"),
-    "ANSIBLE_MODULE_UTILS": str(PROJECT / "module_utils"),
-}
 Process = Callable[[], str]
 Shell = Callable[[str], str]
+Module = Callable[..., dict[str, Any]]
+Four = Callable[..., list[bool]]
 
 
 def test_the_request_for_a_cluster_is_gone(shell: Shell) -> None:
@@ -81,46 +69,7 @@ def test_a_renewed_certificate_is_taken_over_without_a_restart(
     assert process() == before
 
 
-def module(name: str, check: bool = False, **options: Any) -> dict[str, Any]:
-    """Run one of the modules on the host."""
-    connection = {
-        "urls": ["https://opensearch-1:9200"],
-        "ca": "/etc/research-pki/ca.pem",
-        "client_certificate": "/etc/research-pki/opensearch-admin.pem",
-        "client_key": "/etc/research-pki/opensearch-admin.pem.key",
-        **options.pop("connection", {}),
-    }
-    NO_SETTINGS.write_text("[defaults]\n")
-    arguments = json.dumps({"connection": connection, **options})
-    done = subprocess.run(
-        [
-            "ansible",
-            HOST,
-            f"--inventory={HOST},",
-            "--connection=containers.podman.podman",
-            f"--module-name={name}",
-            f"--args={arguments}",
-            "--extra-vars=ansible_python_interpreter=/opt/research-ops/current/bin/python",
-            *(["--check"] if check else []),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=PLAIN,
-    )
-    assert " => " in done.stdout, done.stdout + done.stderr
-    verdict, text = done.stdout.split(" => ", 1)
-    return {**json.loads(text), "failed": "FAILED" in verdict}
-
-
-def four(name: str, **options: Any) -> list[bool]:
-    """Check, apply, check, apply, and say which of the four changed something."""
-    results = [module(name, check, **options) for check in (True, False, True, False)]
-    assert not [result["msg"] for result in results if result["failed"]]
-    return [result["changed"] for result in results]
-
-
-def test_each_module_changes_once(ask: Any) -> None:
+def test_each_module_changes_once(ask: Any, four: Four) -> None:
     once = [True, True, False, False]
     settings = {"cluster.max_shards_per_node": 900}
     assert four("opensearch_cluster_settings", settings=settings) == once
@@ -140,7 +89,7 @@ def test_each_module_changes_once(ask: Any) -> None:
         assert ask("DELETE", f"/_plugins/_security/api/{kind}/probe", "admin").status == 200
 
 
-def test_a_wrong_connection_is_one_clear_error() -> None:
+def test_a_wrong_connection_is_one_clear_error(module: Module) -> None:
     settings = {"cluster.max_shards_per_node": 901}
     for connection, message in (
         ({"ca": "/etc/ssl/certs/ca-certificates.crt.absent"}, "is missing"),
@@ -152,7 +101,7 @@ def test_a_wrong_connection_is_one_clear_error() -> None:
         assert message in failed["msg"]
 
 
-def test_the_gate_says_what_stopping_the_only_node_means() -> None:
+def test_the_gate_says_what_stopping_the_only_node_means(module: Module) -> None:
     said = module("opensearch_health", question="may_stop", node=HOST)
     assert said["ok"]
     assert [note["code"] for note in said["notes"]] == ["unavoidable_outage"]
