@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from tests.cluster.conftest import Cluster, Traffic, missing
 
 pytestmark = pytest.mark.timeout(2400)
