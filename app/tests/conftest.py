@@ -139,7 +139,7 @@ def results(*found: dict[str, Any], total: int | None = None) -> dict[str, Any]:
         "size": 20,
         "took_ms": 1,
         "partial": False,
-        "results": [{**shown(hit), "highlights": {}, "score": 1.0} for hit in hits],
+        "results": [{**shown(hit), "highlights": {}, "passages": [], "score": 1.0} for hit in hits],
         "facets": {
             "kind": [{"value": "paper", "count": 3}],
             "year": [{"value": 2020, "count": 3}],

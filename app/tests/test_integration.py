@@ -378,7 +378,9 @@ def test_the_command_line_takes_a_folder_of_pdfs(library: Services, tmp_path: Pa
 
     async def scenario(parts: Services) -> None:
         (result,) = (await parts.search.results(SearchQuery(q="quokka")))["results"]
-        assert result["highlights"]["passages.text"] == ["Here a <mark>quokka</mark> appears"]
+        assert result["passages"] == [
+            {"text": "Here a <mark>quokka</mark> appears", "page": 201, "start": None}
+        ]
         assert result["pages"] == 201
 
     play(library, scenario)

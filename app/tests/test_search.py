@@ -28,7 +28,7 @@ WRONG = [
     ({"q": "abc", "year": 99}, "year"),
     ({"q": "abc", "year_from": 2020, "year_to": 2019}, "year_from is after year_to"),
     ({"q": "abc", "kind": ["book"]}, "kind"),
-    ({"q": "abc", "sort": "title"}, "sort"),
+    ({"q": "abc", "sort": "size"}, "sort"),
 ]
 
 
@@ -87,7 +87,8 @@ def test_words_are_data_wherever_they_go(words: str) -> None:
     assert _keys(request).isdisjoint({"query_string", "simple_query_string", "script", "regexp"})
     shape = _keys(body.search_body(SearchQuery(q="plain words"), Search()))
     assert _keys(request) == shape
-    places = {path.rsplit(".", 1)[1] for path, text in _strings(request) if text == query.q}
+    said = {query.q, body.subject(query.q)}
+    places = {path.rsplit(".", 1)[1] for path, text in _strings(request) if text in said}
     assert places <= {"query", *places & {"order", "field", "minimum_should_match"}}
 
 
@@ -98,6 +99,22 @@ def test_legal_queries(words: str) -> None:
     if len(words) < 3:
         words = words * 3
     assert SearchQuery(q=words).q == words
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        ("how are zebras counted?", "zebras counted?"),
+        ("What is the best way", "best way"),
+        ("zebras and how they are counted", "zebras and how they are counted"),
+        ("tin can recycling", "tin can recycling"),
+        ("what is what", "what is what"),
+        ("the who", "the who"),
+        ("who?", "who?"),
+    ],
+)
+def test_a_question_is_about_its_subject(words: str, about: str) -> None:
+    assert body.subject(words) == about
 
 
 def test_paging() -> None:

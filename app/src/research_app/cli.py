@@ -13,11 +13,13 @@ import typer
 
 from research_app import __version__, logs, settings
 from research_app.auth import commands as accounts
+from research_app.evaluation import command as evaluation_command
 from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.index.quarantine import Listing, Quarantine
 from research_app.ingest import Report
 from research_app.intake import take
 from research_app.jobs import command as jobs_command
+from research_app.search.meaning import MeaningUnavailableError, model_files
 from research_app.services import Services, build
 from research_app.sources import UnknownSourceError, absolute, open_source
 from research_app.sources.document import Kind
@@ -38,6 +40,12 @@ def _settings() -> settings.Settings:
     except settings.SettingsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(EXIT_USAGE) from None
+    try:
+        if loaded.search.meaning:
+            model_files(loaded.search.meaning_model)
+    except MeaningUnavailableError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from None
     logs.configure(loaded.logging)
     return loaded
 
@@ -53,6 +61,7 @@ def serve() -> None:
 
 app.add_typer(accounts.app, name="user")
 app.add_typer(jobs_command.make(lambda: build(_settings())), name="jobs")
+evaluation_command.install(app, _settings)
 
 
 class ProgressLine:

@@ -20,6 +20,8 @@ from research_app.extract.pool import ExtractionPool
 from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError, describe
 from research_app.index.quarantine import Quarantine
+from research_app.index.vectors import meanings
+from research_app.search.meaning import Meaning
 from research_app.sources.document import Candidate, Refusal, RefusedError, Source, Workshop
 
 logger = logging.getLogger(__name__)
@@ -102,10 +104,12 @@ class Ingest:
         index: str,
         files: FileStore,
         progress: Progress = lambda _: None,
+        meaning: Meaning | None = None,
     ) -> None:
         self._client = client
         self._index = index
         self._progress = progress
+        self._meaning = meaning
         self._hashes: dict[str, str] = {}
         self._extraction = ExtractionPool()
         self._quarantine = Quarantine(client, index)
@@ -165,12 +169,17 @@ class Ingest:
                 self.report.unchanged += 1
             else:
                 wanted.append((item, "changed"))
-        bodies = await asyncio.gather(*(self._load(item) for item, _ in wanted))
-        loaded = [
-            Write(item, state, body)
-            for (item, state), body in zip(wanted, bodies, strict=True)
-            if body is not None
+        documents = await asyncio.gather(*(self._load(item) for item, _ in wanted))
+        taken = [
+            (item, state, fields)
+            for (item, state), fields in zip(wanted, documents, strict=True)
+            if fields is not None
         ]
+        if self._meaning is not None:
+            stored_meanings = await meanings(self._meaning, [fields for _, _, fields in taken])
+            for (_, _, fields), meaning in zip(taken, stored_meanings, strict=True):
+                fields["meaning"] = meaning
+        loaded = [Write(item, state, orjson.dumps(fields)) for item, state, fields in taken]
         for part in split(loaded, BULK_BYTES):
             await self._bulk(part)
 
@@ -185,21 +194,19 @@ class Ingest:
         found = await self._call(request)
         return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}
 
-    async def _load(self, item: Candidate) -> bytes | None:
+    async def _load(self, item: Candidate) -> dict[str, Any] | None:
         try:
             fields = await item.load(self._workshop)
         except RefusedError as error:
             self._refuse(item.source, str(error))
             return None
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return orjson.dumps(
-            {
-                **fields,
-                "source": item.source,
-                "content_hash": item.content_hash,
-                "ingested_at": now,
-            }
-        )
+        return {
+            **fields,
+            "source": item.source,
+            "content_hash": item.content_hash,
+            "ingested_at": now,
+        }
 
     async def _bulk(self, writes: list[Write]) -> None:
         """Write; what the cluster is too busy for is sent again, what it refuses is not."""

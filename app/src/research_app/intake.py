@@ -28,7 +28,8 @@ async def take_in(parts: Services, location: str, kind: Kind, progress: Progress
 
 async def take(parts: Services, source: Source, progress: Progress) -> Report:
     """Bring a source into the index; searches see it, also where it ends half way."""
-    run = Ingest(parts.client, parts.settings.opensearch.index, parts.files, progress)
+    index = parts.settings.opensearch.index
+    run = Ingest(parts.client, index, parts.files, progress, parts.meaning)
     try:
         return await run.run(source)
     finally:

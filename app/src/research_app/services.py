@@ -24,7 +24,9 @@ from research_app.index.edition import Edition
 from research_app.jobs.service import JobService
 from research_app.limits.rates import Rates
 from research_app.metrics import ActiveUsers
+from research_app.search import meaning as meaning_module
 from research_app.search.gate import Gate
+from research_app.search.meaning import Meaning
 from research_app.search.service import SearchService
 from research_app.settings import Settings
 from research_app.sources.tools import Tools
@@ -43,6 +45,7 @@ class Services:
     cache: SearchCache
     files: FileStore
     tools: Tools
+    meaning: Meaning | None
     search: SearchService
     answers: AnswerService
     health: HealthService
@@ -64,6 +67,8 @@ class Services:
             await self.rates.close()
             await self.jobs.close()
             await self.answers.close()
+            if self.meaning is not None:
+                self.meaning.close()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -106,13 +111,15 @@ def build(settings: Settings) -> Services:
     edition = Edition(client, settings.opensearch.index)
     cache = SearchCache(cache_module.connect(settings), settings.cache, edition.current)
     gate = Gate(settings.search.max_at_once, settings.search.max_waiting)
-    search = SearchService(settings, client, cache, gate)
+    meaning = meaning_module.of_settings(settings.search)
+    search = SearchService(settings, client, cache, gate, meaning)
     return Services(
         settings=settings,
         client=client,
         cache=cache,
         files=FileStore(settings.library.directory),
         tools=Tools(fetcher=Fetcher(settings.fetch)),
+        meaning=meaning,
         search=search,
         answers=AnswerService(settings.answer, search, provider_of(settings)),
         health=HealthService(settings, client, cache),

@@ -158,6 +158,9 @@ class Search(_Section):
     author_boost: Annotated[float, Field(gt=0, le=100)] = 1.0
     phrase_boost: Annotated[float, Field(ge=0, le=100)] = 0.5
     timeout_seconds: Seconds = 8.0
+    meaning: bool = False
+    meaning_model: str = ""
+    meaning_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class Fetch(_Section):

@@ -23,6 +23,11 @@ TEXT: dict[str, Any] = {"type": "text", "analyzer": "research_english"}
 # offsets: highlights of long texts without analysing them again
 LONG_TEXT: dict[str, Any] = TEXT | {"index_options": "offsets"}
 
+# Both with an analysis that every index has, so that an older index can learn them.
+SORTED: dict[str, Any] = {"type": "keyword", "normalizer": "lowercase", "ignore_above": 512}
+# words as they are written, for "did you mean"
+WORDS: dict[str, Any] = {"type": "text", "analyzer": "simple", "norms": False}
+
 ANALYSIS: dict[str, Any] = {
     "filter": {
         "research_possessive": {"type": "stemmer", "language": "possessive_english"},
@@ -48,7 +53,7 @@ MAPPINGS: dict[str, Any] = {
     "dynamic": "strict",
     "properties": {
         "kind": KEYWORD,
-        "title": LONG_TEXT,
+        "title": LONG_TEXT | {"fields": {"sort": SORTED, "words": WORDS}},
         "abstract": LONG_TEXT,
         # pages of a paper, minutes of a recording: ranked as one text at the root, found one by one
         "passages": {
@@ -76,6 +81,8 @@ MAPPINGS: dict[str, Any] = {
         "thumbnail": KEYWORD_NOT_SEARCHED,
         "file": KEYWORD_NOT_SEARCHED,
         "media_url": KEYWORD_NOT_SEARCHED,
+        # what it means, and in the eyes of which model; without doc values it is only stored
+        "meaning": {"properties": {"model": KEYWORD, "vector": {"type": "binary"}}},
         "source": KEYWORD_NOT_SEARCHED,
         "content_hash": KEYWORD_NOT_SEARCHED,
         "ingested_at": {"type": "date"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from research_app.search.query import SearchQuery
@@ -26,13 +27,48 @@ SEARCHED = ["title", *TEXTS, "authors"]
 # A word counts as much as in the field where it says most, and half of what it says in the others.
 TIE_BREAKER = 0.5
 NEAR_WORDS = 4
+SHOWN_PASSAGES = 2
+PASSAGE = {"fragment_size": 260, "number_of_fragments": 1}
+
+
+# How questions begin. Such a word says nothing of the subject, and no document must have it.
+ASKING = frozenset(
+    {
+        *("what", "which", "who", "whom", "whose", "when", "where", "why", "how"),
+        *(
+            "is",
+            "are",
+            "was",
+            "were",
+            "am",
+            "be",
+            "been",
+            "do",
+            "does",
+            "did",
+            "has",
+            "have",
+            "had",
+        ),
+        *("can", "could", "may", "might", "must", "should", "would", "will"),
+        *("i", "we", "you", "there", "the", "a", "an", "any"),
+    }
+)
+
+
+def subject(words: str) -> str:
+    """What is asked about: a question without its beginning, anything else as it is."""
+    parts = words.split()
+    rest = itertools.dropwhile(lambda part: part.strip("¿¡\"'(").lower() in ASKING, parts)
+    return " ".join(rest) or words
 
 
 def matching(query: SearchQuery, boosts: Search) -> dict[str, Any]:
     """Which documents are found, and in what order."""
+    asked = subject(query.q)
 
     def words(kind: str, fields: list[str], **options: Any) -> dict[str, Any]:
-        return {"multi_match": {"query": query.q, "type": kind, "fields": fields, **options}}
+        return {"multi_match": {"query": asked, "type": kind, "fields": fields, **options}}
 
     said = [f"title^{boosts.title_boost}", *TEXTS]
     found = words(
@@ -43,6 +79,31 @@ def matching(query: SearchQuery, boosts: Search) -> dict[str, Any]:
     )
     near = words("phrase", said, slop=NEAR_WORDS, boost=boosts.phrase_boost)
     return {"bool": {"must": [found], "should": [near] if boosts.phrase_boost else []}}
+
+
+def places(words: str, size: int, **shown: Any) -> dict[str, Any]:
+    """A clause that changes no ranking and tells the best passages of each document."""
+    return {
+        "nested": {
+            "path": "passages",
+            "query": {"match": {"passages.text": {"query": words}}},
+            "score_mode": "max",
+            "boost": 0,
+            "ignore_unmapped": True,
+            "inner_hits": {"name": "passages", "size": size, **shown},
+        }
+    }
+
+
+def with_places(clause: dict[str, Any], words: str) -> dict[str, Any]:
+    """A search that also tells where in its documents the words are."""
+    passages = places(
+        words,
+        SHOWN_PASSAGES,
+        _source=["passages.page", "passages.start"],
+        highlight=marks() | {"fields": {"passages.text": PASSAGE}},
+    )
+    return {"bool": {"must": [clause], "should": [passages]}}
 
 
 def filters(query: SearchQuery) -> dict[str, dict[str, Any]]:
@@ -73,20 +134,20 @@ def facets(chosen: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return counts
 
 
+def marks() -> dict[str, Any]:
+    """How the words that were found are marked."""
+    return {"pre_tags": [MARK_START], "post_tags": [MARK_END], "max_analyzer_offset": 500_000}
+
+
 def highlight(query: SearchQuery) -> dict[str, Any]:
-    """The passages that show why a document was found: whatever words of the query they have."""
-    passage = {"fragment_size": 260, "number_of_fragments": 1}
-    return {
-        "pre_tags": [MARK_START],
-        "post_tags": [MARK_END],
-        "max_analyzer_offset": 500_000,
+    """What shows why a document was found: whatever words of the query its fields have."""
+    return marks() | {
         # the terms of a query across fields are blended, and a highlighter does not find them all
         "highlight_query": {"multi_match": {"query": query.q, "fields": SEARCHED}},
         "fields": {
             "title": {"number_of_fragments": 0},
-            "abstract": passage | {"number_of_fragments": 2},
-            "passages.text": passage,
-            "figures.caption": passage,
+            "abstract": PASSAGE | {"number_of_fragments": 2},
+            "figures.caption": PASSAGE,
             "authors": {"number_of_fragments": 0},
         },
     }
@@ -96,22 +157,54 @@ SORTS: dict[str, list[Any]] = {
     "relevance": ["_score", {"year": {"order": "desc", "missing": "_last"}}],
     "newest": [{"year": {"order": "desc", "missing": "_last"}}, "_score"],
     "oldest": [{"year": {"order": "asc", "missing": "_last"}}, "_score"],
+    "title": [{"title.sort": {"order": "asc", "missing": "_last", "unmapped_type": "keyword"}}],
 }
+
+
+def selection(query: SearchQuery, boosts: Search) -> dict[str, Any]:
+    """The part of a request that says which documents, in which order, from which on."""
+    return {
+        "query": matching(query, boosts),
+        "post_filter": {"bool": {"filter": list(filters(query).values())}},
+        "sort": SORTS[query.sort],
+        "track_scores": True,
+        "from": (query.page - 1) * query.size,
+        "size": query.size,
+        "timeout": f"{int(boosts.timeout_seconds * 1000)}ms",
+    }
+
+
+def counting(query: SearchQuery) -> dict[str, Any]:
+    """The part of a request that counts: all documents, and those of each facet's values."""
+    return {"track_total_hits": True, "aggs": facets(filters(query))}
+
+
+def showing(query: SearchQuery) -> dict[str, Any]:
+    """The part of a request that says what of each document is shown."""
+    return {"highlight": highlight(query), "_source": SHOWN}
 
 
 def search_body(query: SearchQuery, boosts: Search) -> dict[str, Any]:
     """The whole request."""
-    chosen = filters(query)
-    return {
-        "query": matching(query, boosts),
-        "post_filter": {"bool": {"filter": list(chosen.values())}},
-        "aggs": facets(chosen),
-        "highlight": highlight(query),
-        "sort": SORTS[query.sort],
-        "track_scores": True,
-        "track_total_hits": True,
-        "from": (query.page - 1) * query.size,
-        "size": query.size,
-        "_source": SHOWN,
+    body = selection(query, boosts) | counting(query) | showing(query)
+    body["query"] = with_places(body["query"], query.q)
+    return body
+
+
+def first_body(query: SearchQuery, boosts: Search, depth: int, fields: list[str]) -> dict[str, Any]:
+    """The request for the first documents of a search, whatever page is wanted of it."""
+    window = {"from": 0, "size": depth, "_source": fields}
+    return selection(query, boosts) | counting(query) | window
+
+
+def these_body(query: SearchQuery, boosts: Search, identities: list[str]) -> dict[str, Any]:
+    """The request that shows documents which an earlier one has found."""
+    wanted = {
+        "bool": {"filter": [{"ids": {"values": identities}}], "must": [matching(query, boosts)]}
+    }
+    return showing(query) | {
+        "query": with_places(wanted, query.q),
+        "size": len(identities),
+        "track_total_hits": False,
         "timeout": f"{int(boosts.timeout_seconds * 1000)}ms",
     }

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from research_app.search.body import matching
+from research_app.search.body import matching, places
 from research_app.search.query import SearchQuery
 from research_app.settings import Search
 
-NESTED = "passages"
 PER_DOCUMENT = 3
-PLACES = {"excludes": [f"{NESTED}.vector"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +24,6 @@ class Passage:
     text: str
     score: float
     url: str | None = None
-
-
-def places(words: str, size: int) -> dict[str, Any]:
-    """A clause that changes no ranking and tells the best passages of each document."""
-    return {
-        "nested": {
-            "path": NESTED,
-            "query": {"match": {f"{NESTED}.text": {"query": words}}},
-            "score_mode": "max",
-            "boost": 0,
-            "ignore_unmapped": True,
-            "inner_hits": {"name": NESTED, "size": size, "_source": PLACES},
-        }
-    }
 
 
 def passages_body(query: SearchQuery, boosts: Search) -> dict[str, Any]:
@@ -57,7 +41,7 @@ def passages_body(query: SearchQuery, boosts: Search) -> dict[str, Any]:
 
 def _of_document(hit: dict[str, Any]) -> list[Passage]:
     source = hit["_source"]
-    inner = hit.get("inner_hits", {}).get(NESTED, {}).get("hits", {}).get("hits", [])
+    inner = hit.get("inner_hits", {}).get("passages", {}).get("hits", {}).get("hits", [])
     found = [(part["_source"], part["_score"]) for part in inner]
     if not found and source.get("abstract"):
         found = [({"text": source["abstract"]}, 1.0)]

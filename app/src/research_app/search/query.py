@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from research_app.sources.document import Kind, one_line
 
-Sort = Literal["relevance", "newest", "oldest"]
+Sort = Literal["relevance", "newest", "oldest", "title"]
 Year = Annotated[int, Field(ge=1000, le=2999)]
 Name = Annotated[str, AfterValidator(one_line), Field(min_length=1, max_length=300)]
 

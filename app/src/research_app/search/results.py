@@ -19,6 +19,14 @@ class FigureShown(BaseModel):
     image: str | None = None
 
 
+class PassageShown(BaseModel):
+    """A place in a document that has the words; the text is HTML as highlights are."""
+
+    text: str
+    page: int | None = None
+    start: float | None = None
+
+
 class Result(BaseModel):
     """One document found. Highlights are HTML: escaped, with the words found in <mark>."""
 
@@ -40,6 +48,7 @@ class Result(BaseModel):
     file: str | None = None
     media_url: str | None = None
     highlights: dict[str, list[str]] = {}
+    passages: list[PassageShown] = []
     score: float | None = None
 
 
@@ -60,6 +69,7 @@ class SearchResults(BaseModel):
     partial: bool = False
     results: list[Result]
     facets: dict[str, list[FacetValue]]
+    suggestion: str | None = None
 
 
 class Item(Result):
@@ -100,17 +110,40 @@ def shown(hit: dict[str, Any]) -> dict[str, Any]:
     return {"id": hit["_id"], **ABSENT, **hit["_source"]}
 
 
+def _passages(hit: dict[str, Any]) -> list[dict[str, Any]]:
+    """The places that were found, the best first."""
+    found = hit.get("inner_hits", {}).get("passages", {}).get("hits", {}).get("hits", [])
+    return [
+        {
+            "text": marked(fragment),
+            "page": inner["_source"].get("page"),
+            "start": inner["_source"].get("start"),
+        }
+        for inner in found
+        for fragment in inner.get("highlight", {}).get("passages.text", [])
+    ]
+
+
 def _result(hit: dict[str, Any]) -> dict[str, Any]:
     highlights = {
         name: [marked(fragment) for fragment in fragments]
         for name, fragments in hit.get("highlight", {}).items()
     }
-    return {**shown(hit), "highlights": highlights, "score": hit.get("_score")}
+    return {
+        **shown(hit),
+        "highlights": highlights,
+        "passages": _passages(hit),
+        "score": hit.get("_score"),
+    }
+
+
+def is_partial(response: dict[str, Any]) -> bool:
+    """Whether a part of the index did not answer, or not in time."""
+    return bool(response["timed_out"] or response["_shards"]["failed"])
 
 
 def from_response(query: SearchQuery, response: dict[str, Any]) -> dict[str, Any]:
     """OpenSearch's answer in the API's form."""
-    shards = response["_shards"]
     aggregations = response.get("aggregations", {})
     counts = {
         name: [
@@ -125,7 +158,8 @@ def from_response(query: SearchQuery, response: dict[str, Any]) -> dict[str, Any
         "page": query.page,
         "size": query.size,
         "took_ms": response["took"],
-        "partial": bool(response["timed_out"] or shards["failed"]),
+        "partial": is_partial(response),
         "results": [_result(hit) for hit in response["hits"]["hits"]],
         "facets": counts,
+        "suggestion": None,
     }

@@ -13,11 +13,13 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 from research_app import metrics
 from research_app.cache import SearchCache
 from research_app.index.client import IndexUnavailableError, describe
-from research_app.search.body import SHOWN, search_body
+from research_app.search.body import SHOWN, first_body, search_body, these_body
 from research_app.search.gate import Gate
+from research_app.search.meaning import Meaning
 from research_app.search.passages import Passage, from_hits, passages_body
 from research_app.search.query import SearchQuery
-from research_app.search.results import from_response, shown
+from research_app.search.ranking import STORED, WINDOW, order
+from research_app.search.results import from_response, is_partial, shown
 from research_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,12 +34,14 @@ class SearchService:
         client: AsyncOpenSearch,
         cache: SearchCache,
         gate: Gate | None = None,
+        meaning: Meaning | None = None,
     ) -> None:
         self._index = settings.opensearch.index
         self._settings = settings.search
         self._client = client
         self._cache = cache
         self._gate = gate or Gate(self._settings.max_at_once, self._settings.max_waiting)
+        self._meaning = meaning
 
     async def search(self, query: SearchQuery) -> bytes:
         """One page of results as JSON."""
@@ -128,11 +132,50 @@ class SearchService:
         answer: dict[str, Any] = orjson.loads(await self._cache.get("overview", ask))
         return answer
 
+    async def ranking(self, query: SearchQuery, depth: int) -> list[str]:
+        """Which documents are found, in the order in which readers see them."""
+        found = await self._first(query, depth)
+        return [identity for identity, _ in await self._order(query, found)]
+
     async def _ask(self, query: SearchQuery) -> dict[str, Any]:
-        body = search_body(query, self._settings)
-        # the same query goes to the same copies, so that the pages of one search fit together
-        whole = query.model_copy(update={"page": 1})
-        return from_response(query, await self._request(body, whole.fingerprint[:16]))
+        last = query.page * query.size
+        if self._meaning and query.sort == "relevance" and last - query.size < WINDOW:
+            found = await self._by_meaning(query, max(last, WINDOW))
+        else:
+            found = await self._request(search_body(query, self._settings), _copies(query))
+        return from_response(query, found)
+
+    async def _by_meaning(self, query: SearchQuery, depth: int) -> dict[str, Any]:
+        """A page of what was found in the order of its meaning: the answer of a plain search."""
+        found = await self._first(query, depth)
+        ordered = await self._order(query, found)
+        start = (query.page - 1) * query.size
+        scores = dict(ordered[start : start + query.size])
+        body = these_body(query, self._settings, list(scores))
+        shown = await self._request(body, _copies(query))
+        by_id = {hit["_id"]: hit for hit in shown["hits"]["hits"]}
+        hits = [by_id[name] | {"_score": score} for name, score in scores.items() if name in by_id]
+        return {
+            **found,
+            "took": found["took"] + shown["took"],
+            "timed_out": is_partial(found) or is_partial(shown),
+            "hits": {**found["hits"], "hits": hits},
+        }
+
+    async def _first(self, query: SearchQuery, depth: int) -> dict[str, Any]:
+        fields = STORED if self._meaning else []
+        body = first_body(query, self._settings, depth, fields)
+        return await self._request(body, _copies(query))
+
+    async def _order(self, query: SearchQuery, found: dict[str, Any]) -> list[tuple[str, float]]:
+        """The first documents by words and meaning, and all that come after by words."""
+        hits = found["hits"]["hits"]
+        rest = [(hit["_id"], hit["_score"]) for hit in hits]
+        if self._meaning is None or not hits:
+            return rest
+        model, vectors = await self._meaning.vectors([query.q])
+        weight = self._settings.meaning_weight
+        return [*order(hits[:WINDOW], model, vectors[0], weight), *rest[WINDOW:]]
 
     async def _request(self, body: dict[str, Any], preference: str) -> dict[str, Any]:
         try:
@@ -149,3 +192,8 @@ class SearchService:
         reason = "no answer in time" if isinstance(error, TimeoutError) else describe(error)
         logger.error("search failed: %s", reason)
         return IndexUnavailableError(reason)
+
+
+def _copies(query: SearchQuery) -> str:
+    """The same query goes to the same copies, so that the pages of one search fit together."""
+    return query.model_copy(update={"page": 1}).fingerprint[:16]

@@ -1,0 +1,1 @@
+"""How well a search ranks, measured on a test collection with known answers."""
