@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from research_app.answer.passage import Passage, without_references
 from research_app.answer.sentences import readable, sentences, terms
 
-MOST_SENTENCES = 4
+MOST_SENTENCES = 3
 MOST_OF_ONE_PASSAGE = 2
 SATURATION, LENGTH_WEIGHT = 1.2, 0.5  # k1 and b of BM25
 RANK_WEIGHT = 0.5  # what the search thought of the passage
 RELEVANCE = 0.7  # the rest of 1 is for saying something new
 ENOUGH = 0.45  # of the best sentence's score
+# a word that most passages have is not worth little: it is what they were found for
+LEAST_WEIGHT = 0.6
 LEAST_COVERED = 0.5  # of the weight of the question's words, by all that is chosen together
 
 
@@ -75,6 +77,8 @@ def _scored(
         term: math.log(1 + (count - frequency[term] + 0.5) / (frequency[term] + 0.5))
         for term in asked
     }
+    least = LEAST_WEIGHT * max(weights.values(), default=0.0)
+    weights = {term: max(weight, least) for term, weight in weights.items()}
     usual = sum(len(words) for *_, words in found) / count if count else 1.0
     candidates = []
     for number, position, sentence, words in found:

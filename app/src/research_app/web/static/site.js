@@ -61,6 +61,7 @@ class Answer {
 
   start() {
     this.link.hidden = true;
+    this.section.classList.add("begun");
     this.said = made("p", { className: "said", ariaLive: "polite", ariaBusy: "true" });
     this.said.append(made("span", { className: "waiting", textContent: "Reading the passages …" }));
     this.section.append(this.said);
@@ -119,6 +120,8 @@ class Answer {
     if (this.attempts <= 2 && this.events.readyState !== EventSource.CLOSED) return;
     this.events.close();
     this.said.remove();
+    this.section.classList.remove("begun");
+    delete this.section.dataset.now;
     this.link.hidden = false;
   }
 }
