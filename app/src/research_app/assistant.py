@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import AsyncIterator
 from typing import Any
 
 # before gradio is imported: no word to anybody outside
@@ -15,13 +17,14 @@ from jinja2 import Environment
 from markupsafe import escape
 from pydantic import ValidationError
 
+from research_app.answer.events import Event, whole
 from research_app.errors import BUSY
 from research_app.index.client import IndexUnavailableError
 from research_app.search.query import MAX_QUERY, SearchQuery, first_problem
 from research_app.services import Services
 from research_app.web.addresses import search_address
 from research_app.web.static_files import FOLDER
-from research_app.web.views import KIND_NAMES, result_view
+from research_app.web.views import KIND_NAMES, answer_view, result_view
 
 PATH = "/assistant"
 SHOWN = 8
@@ -41,22 +44,27 @@ def build(parts: Services, templates: Environment) -> gr.Blocks:
     kinds = {label: kind for kind, label in KIND_NAMES.items()}
     template = templates.get_template("assistant.html")
 
-    async def answer(words: str, kind: str) -> str:
+    async def answer(words: str, kind: str) -> AsyncIterator[str]:
         fields: dict[str, Any] = {"q": words or "", "size": SHOWN}
         if kind in kinds:
             fields["kind"] = [kinds[kind]]
         try:
             query = SearchQuery.model_validate(fields)
             found = await parts.search.results(query)
+            shown = {
+                "found": found,
+                "results": [result_view(result) for result in found["results"]],
+                "more": search_address(query, size=20),
+            }
+            async with contextlib.aclosing(parts.answers.stream(query.q)) as events:
+                told: list[Event] = []
+                async for event in events:
+                    told.append(event)
+                    yield template.render(shown | answer_view(whole(query.q, told)))
         except ValidationError as error:
-            return f'<p role="alert">{escape(first_problem(error.errors()).capitalize())}.</p>'
+            yield f'<p role="alert">{escape(first_problem(error.errors()).capitalize())}.</p>'
         except IndexUnavailableError:
-            return f'<p role="alert">{BUSY}</p>'
-        return template.render(
-            found=found,
-            results=[result_view(result) for result in found["results"]],
-            more=search_address(query, size=20),
-        )
+            yield f'<p role="alert">{BUSY}</p>'
 
     title = parts.settings.site.title
     with gr.Blocks(title=f"Assistant · {title}", analytics_enabled=False) as blocks:
@@ -70,7 +78,7 @@ def build(parts: Services, templates: Environment) -> gr.Blocks:
                 autofocus=True,
             )
             kind = gr.Dropdown([ALL, *kinds], value=ALL, label="Look in", scale=1, min_width=140)
-        button = gr.Button("Search", variant="primary")
+        button = gr.Button("Ask", variant="primary")
         gr.Examples([[example] for example in EXAMPLES], [words], label="For example")
         found = gr.HTML(elem_id="found")
         for event in (button.click, words.submit):

@@ -19,7 +19,7 @@ from research_app.limits.middleware import RatesMiddleware
 from research_app.middleware import RequestMiddleware
 from research_app.services import Services, build
 from research_app.settings import Settings
-from research_app.web import media, pages
+from research_app.web import desk, media, pages
 
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
@@ -46,13 +46,13 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.include_router(answer_api.router)
     app.include_router(sign_in.router)
     app.include_router(uploads.router)
+    app.include_router(desk.router)
     pages.install(app, settings)
     errors.install(app)
     assistant.mount(app, parts)
     app.add_middleware(AssistantGate, path=assistant.PATH)
-    app.add_middleware(
-        BodyLimit, limits={uploads.PATH: settings.limits.upload_bytes + uploads.FORM_BYTES}
-    )
+    largest = settings.limits.upload_bytes + uploads.FORM_BYTES
+    app.add_middleware(BodyLimit, limits={uploads.PATH: largest, desk.UPLOAD: largest})
     app.add_middleware(RatesMiddleware, rates=parts.rates, unlimited=settings.limits.unlimited)
     app.add_middleware(AuthMiddleware, auth=parts.auth)
     app.add_middleware(DrainMiddleware, drain=parts.drain)

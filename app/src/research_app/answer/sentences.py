@@ -20,8 +20,10 @@ _SUFFIXES = ("ions", "ion", "ings", "ing", "ies", "ied", "ers", "ed", "er", "es"
 STOP_WORDS = frozenset(
     """
     a about above after again all also am an and any are as at be because been before being
-    between both but by can could describe did do does doing done down during each explain few for from further
-    get give had has have having he help helps her here hers him his how i if in into is it its itself
+    between both but by can could describe did do does doing done down during each explain few
+    for from further
+    get give had has have having he help helps her here hers him his how i if in into is it its
+    itself
     just know let like make many may me might more most much must my no nor not now of off on
     once only or other our out over own people please same say she should so some such tell
     than that the their them then there these they thing this those through to too under until

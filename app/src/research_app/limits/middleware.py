@@ -18,10 +18,12 @@ POSTS = {
     "/login": "login",
     "/api/token": "login",
     "/api/upload": "upload",
+    "/upload": "upload",
     "/api/answer": "answer",
     "/assistant/gradio_api/queue/join": "answer",
 }
 GETS = {
+    "/answer": "answer",
     "/api/search": "search",
     "/api/answer": "answer",
     "/auth/oidc": "login",

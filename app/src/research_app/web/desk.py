@@ -11,7 +11,6 @@ from fastapi.responses import RedirectResponse, Response
 
 from research_app import uploads
 from research_app.auth import User, require
-from research_app.index.client import IndexUnavailableError
 from research_app.index.figures import figures
 from research_app.index.quarantine import Listing, Quarantine
 from research_app.jobs.record import ENDED, Job, JobsFullError, JobsUnavailableError, UnfitJobError
@@ -21,6 +20,7 @@ from research_app.web.views import KIND_NAMES
 
 router = APIRouter(include_in_schema=False)
 
+UPLOAD = "/upload"
 UNCACHED = {"Cache-Control": "no-store"}
 SHOWN_JOBS = 50
 SHOWN_REFUSALS = 100
@@ -51,7 +51,9 @@ def size(count: int) -> str:
     value, unit = float(count), 0
     while value >= KILO and unit < len(UNITS) - 1:
         value, unit = value / KILO, unit + 1
-    return f"{value:.0f} {UNITS[unit]}" if not unit or value >= 100 else f"{value:.1f} {UNITS[unit]}"
+    return (
+        f"{value:.0f} {UNITS[unit]}" if not unit or value >= 100 else f"{value:.1f} {UNITS[unit]}"
+    )
 
 
 def job_view(job: Job) -> dict[str, Any]:
@@ -88,13 +90,13 @@ async def _upload_page(request: Request, problem: str = "", status: int = 200) -
     return page(request, "upload.html", values, status, UNCACHED)
 
 
-@router.get("/upload")
+@router.get(UPLOAD)
 async def upload_form(request: Request, _: Curator) -> Response:
     """Send a file."""
     return await _upload_page(request)
 
 
-@router.post("/upload")
+@router.post(UPLOAD)
 async def upload(request: Request, user: Curator) -> Response:
     """Take a file, and show its job; or say why not, on the page that it came from."""
     try:

@@ -124,9 +124,7 @@ async def answer(request: Request, parts: ServicesOf) -> Response:
     request.state.log = {"query": query.fingerprint[:16]}
     found = await parts.answers.answer(query.q)
     values = {
-        "answer": found,
-        "pieces": views.with_citations(found.text, len(found.sources)),
-        "made": views.MADE_BY.get(found.provider, views.MADE_BY_MODEL),
+        **views.answer_view(found),
         "search": search_address(query),
         "words": query.q,
     }

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from research_app.answer.citations import MARK
+from research_app.answer.events import Answer
 from research_app.citation import bibtex
 from research_app.search.query import SearchQuery
 from research_app.web.addresses import (
@@ -257,6 +258,15 @@ def brief_view(result: dict[str, Any]) -> dict[str, Any]:
 def is_question(words: str) -> bool:
     """Whether a reader seems to ask something, rather than look for a title or a name."""
     return words.rstrip().endswith("?") or len(words.split()) >= WORDS_OF_A_QUESTION
+
+
+def answer_view(found: Answer) -> dict[str, Any]:
+    """An answer as pages show it, also one that is not yet at its end."""
+    return {
+        "answer": found,
+        "pieces": with_citations(found.text, len(found.sources)),
+        "made": MADE_BY.get(found.provider, MADE_BY_MODEL),
+    }
 
 
 def with_citations(text: str, known: int) -> list[tuple[str, int | None]]:
