@@ -185,6 +185,42 @@ def test_passages_for_an_answer(library: Services, tmp_path: Path) -> None:
     play(library, scenario)
 
 
+def test_similar_items(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        found = await parts.search.similar("zebra-1", 5)
+        assert {result["id"] for result in found} == {"zebra-2", "talk"}
+        assert "Stripes" in {result["title"] for result in found}
+        assert len(await parts.search.similar("zebra-1", 1)) == 1
+        assert await parts.search.similar("none/such", 5) == []
+
+    play(library, scenario)
+
+
+def test_did_you_mean(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+
+        async def suggestion(words: str) -> str | None:
+            found: str | None = (await parts.search.results(SearchQuery(q=words)))["suggestion"]
+            return found
+
+        assert await suggestion("Garbige colection") == "garbage collection"
+        assert await suggestion("garbage collection") is None
+        assert await suggestion("qwertyuiop") is None
+        assert await suggestion("<zebrsa> & …") == "<zebras> & …"
+
+    play(library, scenario)
+
+
+def test_titles_in_their_order(library: Services, tmp_path: Path) -> None:
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        assert await ids(parts, "zebra", sort="title") == ["talk", "zebra-1", "zebra-2"]
+
+    play(library, scenario)
+
+
 QUERIES = [
     "p < 0.05; x--y",
     'a "b c',

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from research_app.search import body
 from research_app.search.query import SearchQuery, first_problem
 from research_app.search.results import from_response, marked
+from research_app.search.suggestion import corrected, worth_asking
 from research_app.settings import Search
 
 WRONG = [
@@ -186,3 +187,24 @@ def test_results_have_every_field() -> None:
 @pytest.mark.parametrize("change", [{"timed_out": True}, {"_shards": {"total": 2, "failed": 1}}])
 def test_half_an_answer_says_so(change: dict[str, Any]) -> None:
     assert from_response(SearchQuery(q="abc"), response(**change))["partial"]
+
+
+def entry(offset: int, length: int, *options: str) -> dict[str, Any]:
+    found = [{"text": text, "score": 0.8, "freq": 3} for text in options]
+    return {"text": "", "offset": offset, "length": length, "options": found}
+
+
+def test_unknown_words_are_replaced_where_they_stand() -> None:
+    words = "Nueral netwroks: a reveiw"
+    entries = [entry(0, 6, "neural"), entry(7, 8, "networks"), entry(17, 1), entry(19, 6, "review")]
+    assert corrected(words, entries) == "neural networks: a review"
+    assert corrected(words, [entry(0, 6)]) is None
+    assert corrected("🦓 zbera", [entry(3, 5, "zebra")]) == "🦓 zebra"
+    assert corrected("a" * 500, [entry(0, 500, "a" * 501)]) is None
+
+
+@pytest.mark.parametrize(
+    ("total", "other", "asked"), [(0, 1, True), (0, 0, False), (1, 9, False), (1, 11, True)]
+)
+def test_a_reader_is_asked_when_it_helps(total: int, other: int, asked: bool) -> None:
+    assert worth_asking(total, other) is asked

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 
 from research_app import metrics
 from research_app.search.query import SearchQuery
-from research_app.search.results import Item, SearchResults
+from research_app.search.results import Item, Result, SearchResults
 from research_app.services import Services
 
 router = APIRouter()
@@ -73,6 +73,21 @@ async def search(
     request.state.log = {"query": query.fingerprint[:16]}
     found = await parts.search.search(query)
     return Response(found, media_type="application/json", headers=SHARED)
+
+
+@router.get(
+    "/api/items/{identity:path}/similar",
+    tags=["search"],
+    response_model=list[Result],
+    responses={404: {}, 503: {}},
+)
+async def similar(
+    parts: ServicesOf, identity: str, size: Annotated[int, Query(ge=1, le=50)] = 10
+) -> Any:
+    """Documents like one."""
+    if await parts.search.item(identity) is None:
+        return JSONResponse({"detail": "there is no such item"}, 404)
+    return JSONResponse(await parts.search.similar(identity, size))
 
 
 @router.get(

@@ -208,3 +208,22 @@ def these_body(query: SearchQuery, boosts: Search, identities: list[str]) -> dic
         "track_total_hits": False,
         "timeout": f"{int(boosts.timeout_seconds * 1000)}ms",
     }
+
+
+def similar_body(index: str, identity: str, size: int, boosts: Search) -> dict[str, Any]:
+    """The request for documents that share the words by which one differs from the rest."""
+    likeness = {
+        "fields": ["title", "abstract", "passages.text"],
+        "like": [{"_index": index, "_id": identity}],
+        "min_term_freq": 1,
+        "min_doc_freq": 2,
+        "max_query_terms": 25,
+        "minimum_should_match": "20%",
+    }
+    return {
+        "query": {"more_like_this": likeness},
+        "size": size,
+        "track_total_hits": False,
+        "_source": SHOWN,
+        "timeout": f"{int(boosts.timeout_seconds * 1000)}ms",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from typing import Any
 
@@ -13,13 +14,21 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 from research_app import metrics
 from research_app.cache import SearchCache
 from research_app.index.client import IndexUnavailableError, describe
-from research_app.search.body import SHOWN, first_body, search_body, these_body
+from research_app.search.body import (
+    SHOWN,
+    first_body,
+    matching,
+    search_body,
+    similar_body,
+    these_body,
+)
 from research_app.search.gate import Gate
 from research_app.search.meaning import Meaning
 from research_app.search.passages import Passage, from_hits, passages_body
 from research_app.search.query import SearchQuery
 from research_app.search.ranking import STORED, WINDOW, order
 from research_app.search.results import from_response, is_partial, shown
+from research_app.search.suggestion import FEW, corrected, suggestion_body, worth_asking
 from research_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -97,6 +106,19 @@ class SearchService:
         found = await self._request(passages_body(query, self._settings), query.fingerprint[:16])
         return from_hits(found["hits"]["hits"], size)
 
+    async def similar(self, identity: str, size: int) -> list[dict[str, Any]]:
+        """Documents that share the telling words of one, the likest first."""
+
+        async def ask() -> tuple[bytes, bool]:
+            body = similar_body(self._index, identity, size, self._settings)
+            found = await self._request(body, "similar")
+            results = [{**shown(hit), "score": hit["_score"]} for hit in found["hits"]["hits"]]
+            return orjson.dumps(results), not is_partial(found)
+
+        key = hashlib.sha256(orjson.dumps(["similar", identity, size])).hexdigest()
+        found: list[dict[str, Any]] = orjson.loads(await self._cache.get(key, ask))
+        return found
+
     async def overview(self) -> dict[str, Any]:
         """How many documents there are, of which kinds and years."""
 
@@ -143,7 +165,21 @@ class SearchService:
             found = await self._by_meaning(query, max(last, WINDOW))
         else:
             found = await self._request(search_body(query, self._settings), _copies(query))
-        return from_response(query, found)
+        answer = from_response(query, found)
+        if answer["total"] <= FEW:
+            answer["suggestion"] = await self._suggestion(query, answer["total"])
+        return answer
+
+    async def _suggestion(self, query: SearchQuery, total: int) -> str | None:
+        """Words that find more, where those of the query find next to nothing."""
+        found = await self._request(suggestion_body(query.q), "suggestion")
+        words = corrected(query.q, found["suggest"]["words"])
+        if words is None:
+            return None
+        other = SearchQuery(q=words)
+        body = {"query": matching(other, self._settings), "size": 0, "track_total_hits": True}
+        better = await self._request(body, _copies(other))
+        return words if worth_asking(total, better["hits"]["total"]["value"]) else None
 
     async def _by_meaning(self, query: SearchQuery, depth: int) -> dict[str, Any]:
         """A page of what was found in the order of its meaning: the answer of a plain search."""

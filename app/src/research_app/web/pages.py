@@ -20,6 +20,8 @@ from research_app.web.static_files import PREFIX, VersionedFiles
 
 router = APIRouter(include_in_schema=False)
 
+SHOWN_SIMILAR = 6
+
 SIMILAR = 5
 MOST_DIGITS = 7
 SHARED = {"Cache-Control": "no-cache"}
@@ -152,7 +154,7 @@ async def item(request: Request, parts: ServicesOf, identity: str) -> Response:
     if found is None:
         return error_page(request, 404, "There is no such item in the library.")
     passages = await parts.search.contents(identity)
-    similar: list[dict[str, Any]] = []
+    similar = await parts.search.similar(identity, SHOWN_SIMILAR)
     values = {
         **item_view.item_view(
             found,
