@@ -9,15 +9,32 @@ from pypdf import PdfReader, PdfWriter
 
 def pdf(*pages: str, information: dict[str, str] | None = None) -> bytes:
     """A PDF with the lines of each page, written by hand."""
+    output = drawn(*(words(page) for page in pages))
+    return _with_information(output, information) if information else output
+
+
+def words(page: str, left: int = 50, top: int = 750) -> str:
+    """What a page draws to show lines of text."""
+    shown = " T* ".join(
+        f"({line.replace(chr(92), '').replace('(', '').replace(')', '')}) Tj"
+        for line in page.splitlines()
+    )
+    return f"BT /F1 11 Tf 14 TL {left} {top} Td {shown} ET\n"
+
+
+def bars(left: int, bottom: int) -> str:
+    """What a page draws to show a plot of 200 by 150 points."""
+    heights = (150, 125, 100, 75, 50)
+    each = [f"{left + 40 * at} {bottom} 40 {high} re f\n" for at, high in enumerate(heights)]
+    return "0 0 1 rg\n" + "".join(each)
+
+
+def drawn(*streams: str) -> bytes:
+    """A PDF with a page for each stream of drawing operators."""
     objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
     kids = []
     objects.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
-    for page in pages:
-        shown = " T* ".join(
-            f"({line.replace(chr(92), '').replace('(', '').replace(')', '')}) Tj"
-            for line in page.splitlines()
-        )
-        stream = f"BT /F1 11 Tf 14 TL 50 750 Td {shown} ET"
+    for stream in streams:
         objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
         objects.append(
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources"
@@ -34,8 +51,7 @@ def pdf(*pages: str, information: dict[str, str] | None = None) -> bytes:
     output += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode()
     output += b"".join(f"{offset:010d} 00000 n \n".encode() for offset in offsets)
     output += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\n".encode()
-    output += f"startxref\n{start}\n%%EOF\n".encode()
-    return _with_information(output, information) if information else output
+    return output + f"startxref\n{start}\n%%EOF\n".encode()
 
 
 def _with_information(content: bytes, information: dict[str, str]) -> bytes:

@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pdfs import encrypted, pdf
+from pdfs import bars, drawn, encrypted, pdf, words
+from PIL import Image
 
-from research_app.extract import pool, worker
-from research_app.extract.pdf import (
-    abstract_from,
-    authors_from,
-    extract,
-    join_hyphenated,
-    title_from,
-    year_from,
-)
+from research_app.extract import front, pool, worker
+from research_app.extract.front import abstract_from, authors_from, title_from, year_from
+from research_app.extract.layout import Box, Line
+from research_app.extract.pdf import extract, join_hyphenated
 from research_app.extract.pool import ExtractionPool
 from research_app.files import FileStore
 from research_app.sources import pdf_folder
@@ -148,6 +144,131 @@ def test_hyphens_and_abstracts() -> None:
     text = "Title\nAbstract\n" + "All about it. " * 20 + "\n1 Introduction\nNo."
     assert abstract_from(text) == ("All about it. " * 20).strip()
     assert abstract_from("no such heading") == ""
+
+
+PAPER = drawn(
+    words("We show how zebras run.\nThey run fast, as the figure shows to all who look at it.")
+    + bars(60, 500)
+    + words("Figure 1: Speed of zebras\nover five summers.", top=480)
+    + words("Figure 2: There is nothing above this one.", top=440),
+    words("The text ends here.\nReferences\n[1] A. One, 2001.\n[2] B. Two, 2002."),
+)
+
+
+def test_figures_and_references_of_a_paper(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(PAPER)
+    (fields,) = taken(tmp_path).values()
+    assert isinstance(fields, dict)
+    assert fields["references"] == ("A. One, 2001.", "B. Two, 2002.")
+    assert [passage["page"] for passage in fields["passages"]] == [1, 2]
+    assert fields["passages"][1]["text"] == "The text ends here."
+    figure, other = fields["figures"]
+    assert figure["page"] == 1
+    assert figure["caption"] == "Figure 1: Speed of zebras over five summers."
+    assert other == {"page": 1, "caption": "Figure 2: There is nothing above this one."}
+    store = FileStore(tmp_path / ".store")
+    assert store.path(fields["file"]).read_bytes() == PAPER
+    assert fields["thumbnail"] == figure["image"]
+    with Image.open(store.path(figure["image"])) as picture:
+        assert picture.format == "WEBP"
+        assert 470 <= max(picture.size) <= 480
+        assert 1.2 < picture.width / picture.height < 1.45  # the plot, not the page
+        colours = picture.convert("RGB").getcolors(picture.width * picture.height)
+        assert colours is not None
+        assert max(colours)[1][2] > 200  # blue, on white
+
+
+def test_a_paper_without_figures_shows_its_first_page(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(GOOD)
+    (fields,) = taken(tmp_path).values()
+    assert isinstance(fields, dict)
+    with Image.open(FileStore(tmp_path / ".store").path(fields["thumbnail"])) as picture:
+        assert max(picture.size) == 320
+
+
+def test_a_library_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(GOOD)
+    (tmp_path / ".store").write_text("not a folder")
+    (reason,) = taken(tmp_path).values()
+    assert reason == "cannot be kept in the library's folder: Not a directory"
+
+
+def test_ids_stay_when_the_stored_form_changes(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4 x")
+    (item,) = pdf_folder.read(tmp_path, "paper")
+    assert isinstance(item, Candidate)
+    assert item.id == "pdf-84e890dfb69ba4a9ca60"
+
+
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:pdf="http://ns.adobe.com/pdf/1.3/">
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">A title of its own</rdf:li></rdf:Alt></dc:title>
+<dc:creator><rdf:Seq><rdf:li>A. One</rdf:li><rdf:li>B. Two</rdf:li></rdf:Seq></dc:creator>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize(
+    ("packet", "found"),
+    [
+        (XMP, {"title": "A title of its own", "authors": ["A. One", "B. Two"]}),
+        (
+            XMP.replace("A title of its own", "Microsoft Word - x.doc"),
+            {"authors": ["A. One", "B. Two"]},
+        ),
+        (XMP.replace("ns.adobe.com/pdf", "ns.adobe.com/photoshop"), {}),  # that of a picture
+        (XMP.replace("<dc:title>", ""), {}),
+        (XMP.replace("A. One", "&secret;"), {}),
+        ("", {}),
+    ],
+)
+def test_what_an_xmp_packet_says(tmp_path: Path, packet: str, found: dict[str, Any]) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"%PDF-1.7 ... " + packet.encode() + b" ... %%EOF")
+    assert front.xmp_from(path) == found
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("Ana Müller1,2, Bo de la Cruz* and C. D. Li", ["Ana Müller", "Bo de la Cruz", "C. D. Li"]),
+        ("Robin K. S. Hankin1", ["Robin K. S. Hankin"]),
+        ("Department of Physics, Some University", []),
+        ("We show that zebras run", []),
+        ("Received 2 March 2020", []),
+        ("", []),
+    ],
+)
+def test_lines_of_names(line: str, names: list[str]) -> None:
+    assert front.names_from(line) == names
+
+
+def test_the_title_is_what_is_set_largest() -> None:
+    def row(text: str, top: float, height: float) -> Line:
+        return Line(text, Box(50, top - height, 400, top))
+
+    body = [row(f"line {number} of the text", 600 - 12 * number, 9) for number in range(30)]
+    head = [
+        row("Journal of Zebras", 790, 9),
+        row("On the Speed of", 760, 16),
+        row("Zebras", 740, 15),
+    ]
+    names = row("Ana Müller1 and Bo Li2", 715, 10)
+    assert front.heading_from([*head, names, *body]) == (
+        "On the Speed of Zebras",
+        ["Ana Müller", "Bo Li"],
+    )
+    assert front.heading_from(body) == ("", [])
+    assert front.heading_from([]) == ("", [])
+
+
+def test_the_doi_is_the_one_with_its_label() -> None:
+    assert front.doi_from("DOI: 10.21105/jose.00015, see https://doi.org/10.1/x") == (
+        "10.21105/jose.00015"
+    )
+    assert front.doi_from("DOI\n10.5281/zenodo.1.") == "10.5281/zenodo.1"
+    assert front.doi_from("code at https://doi.org/10.5281/zenodo.2") == ""
+    assert front.doi_from("doi:10.1234/a and doi:10.1234/b") == ""
 
 
 def test_own_information(tmp_path: Path) -> None:

@@ -1,29 +1,28 @@
-"""A PDF's text per page, and what it says of itself."""
+"""A PDF's text per page, its figures and references, and what it says of itself."""
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
 
-from research_app.sources.document import RefusedError, clean, one_line
+from research_app.extract import figures, front, references
+from research_app.extract.figure_captions import ANYWHERE
+from research_app.extract.layout import Box, Line, lines_from
+from research_app.sources.document import RefusedError, clean
 
 MAX_PAGES = 5000
 MAX_CHARACTERS = 20_000_000
+MAX_PIECES = 20_000
 
 _HYPHENATED = re.compile(r"(\w)[-\u00ad\u2010\ufffe\x02]\s*\r?\n\s*([a-z])")
-_PLACEHOLDER = re.compile(
-    r"^(untitled|title|document|microsoft word|.*\.(docx?|tex|dvi|pdf))\b", re.I
-)
-_YEAR = re.compile(r"D:((?:19|20)\d{2})")
-_ABSTRACT = re.compile(
-    r"\bAbstract\b[\s.:\u2014-]*(?P<abstract>.{200,4000}?)"
-    r"(?=\n\s*(?:\d\.?\s+|I\.?\s+)?(?:Introduction|Keywords?|Index Terms)\b)",
-    re.I | re.S,
-)
 
 
 def join_hyphenated(text: str) -> str:
@@ -31,43 +30,45 @@ def join_hyphenated(text: str) -> str:
     return _HYPHENATED.sub(r"\1\2", text)
 
 
-def title_from(information: dict[str, str]) -> str:
-    """The document's own title, unless it is what a word processor left there."""
-    title = one_line(information.get("Title", ""))
-    return "" if len(title) < 4 or _PLACEHOLDER.match(title) else title
+@dataclass
+class Contents:
+    """What the pages of a PDF hold."""
+
+    information: dict[str, str]
+    pages: list[str] = field(default_factory=list)
+    figures: list[dict[str, Any]] = field(default_factory=list)
+    heading: tuple[str, list[str]] = ("", [])
+    references: list[str] = field(default_factory=list)
+    cover: bytes | None = None
 
 
-def authors_from(information: dict[str, str]) -> list[str]:
-    """Names of the document's own author field."""
-    names = re.split(r"\s*(?:;|,|\band\b|&)\s*", one_line(information.get("Author", "")))
-    return [name for name in names if len(name) > 1]
+def described(contents: Contents, path: Path) -> dict[str, Any]:
+    """The fields of a document that its pages and its own information give."""
+    texts = [clean(join_hyphenated(page)).strip() for page in contents.pages]
+    first = texts[0] if texts else ""
+    xmp = front.xmp_from(path)
+    title, names = contents.heading
+    found = {
+        "passages": [{"text": text, "page": at} for at, text in enumerate(texts, 1) if text],
+        "pages": len(texts),
+        "title": front.title_from(contents.information) or xmp.get("title") or title,
+        "authors": front.authors_from(contents.information) or xmp.get("authors") or names,
+        "year": front.year_from(contents.information),
+        "abstract": front.abstract_from(first),
+        "doi": front.doi_from(first),
+        "references": contents.references,
+        "figures": [_sent(figure) for figure in contents.figures],
+        "cover": _encoded(contents.cover),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
-def year_from(information: dict[str, str]) -> int | None:
-    """The year in which the file was made."""
-    found = _YEAR.match(information.get("CreationDate", ""))
-    return int(found.group(1)) if found else None
+def _encoded(picture: bytes | None) -> str | None:
+    return base64.b64encode(picture).decode("ascii") if picture else None
 
 
-def abstract_from(first_page: str) -> str:
-    """The abstract, where the first page has one under its usual heading."""
-    found = _ABSTRACT.search(first_page)
-    return one_line(found.group("abstract")) if found else ""
-
-
-def described(information: dict[str, str], pages: list[str]) -> dict[str, Any]:
-    """The fields of a document that its text and its own information give."""
-    passages = [{"text": text, "page": number} for number, text in enumerate(pages, 1) if text]
-    fields: dict[str, Any] = {"passages": passages, "pages": len(pages)}
-    if title := title_from(information):
-        fields["title"] = title
-    if authors := authors_from(information):
-        fields["authors"] = authors
-    if year := year_from(information):
-        fields["year"] = year
-    if pages and (abstract := abstract_from(pages[0])):
-        fields["abstract"] = abstract
-    return fields
+def _sent(figure: dict[str, Any]) -> dict[str, Any]:
+    return {**figure, "picture": _encoded(figure["picture"])}
 
 
 def _open(path: Path) -> pdfium.PdfDocument:
@@ -79,14 +80,61 @@ def _open(path: Path) -> pdfium.PdfDocument:
         raise RefusedError("damaged: it cannot be opened as a PDF") from None
 
 
-def _page_text(document: pdfium.PdfDocument, index: int) -> str:
+@contextlib.contextmanager
+def _page(document: pdfium.PdfDocument, index: int) -> Iterator[tuple[Any, Any]]:
+    """A page and its text, closed afterwards."""
     page = document[index]
-    text_page = page.get_textpage()
     try:
-        return clean(join_hyphenated(text_page.get_text_bounded())).strip()
+        text = page.get_textpage()
+        try:
+            yield page, text
+        finally:
+            text.close()
     finally:
-        text_page.close()
         page.close()
+
+
+def _lines(text: Any) -> list[Line]:
+    count = min(text.count_rects(), MAX_PIECES)
+    boxes = [Box(*text.get_rect(index)) for index in range(count)]
+    return lines_from((clean(text.get_text_bounded(*box)), box) for box in boxes)
+
+
+def _read(document: pdfium.PdfDocument) -> Contents:
+    contents = Contents(document.get_metadata_dict(skip_empty=True))
+    total = 0
+    for index in range(len(document)):
+        with _page(document, index) as (page, text):
+            words = text.get_text_bounded().replace("\r\n", "\n")
+            total += len(words)
+            if total > MAX_CHARACTERS:
+                raise RefusedError("over 20 million characters of text")
+            contents.pages.append(words)
+            wanted = len(contents.figures) < figures.MAX_FIGURES and ANYWHERE.search(words)
+            lines = _lines(text) if wanted or index == 0 else []
+            if index == 0:
+                contents.heading = front.heading_from(lines)
+                contents.cover = figures.cover(page)
+            if wanted:
+                contents.figures += figures.figures_of(page, index + 1, lines)
+    if not any(words.strip() for words in contents.pages):
+        raise RefusedError("no text in it: scanned pages need text recognition first")
+    _take_references(document, contents)
+    return contents
+
+
+def _take_references(document: pdfium.PdfDocument, contents: Contents) -> None:
+    """Keep the list of references out of the text."""
+    place = references.find_heading(contents.pages)
+    if place is None:
+        return
+    last = min(len(contents.pages), place.page + references.MAX_LISTED_PAGES)
+    lines = {}
+    for index in range(place.page, last):
+        with _page(document, index) as (_, text):
+            lines[index] = _lines(text)
+    found = references.split(contents.pages, lines, place)
+    contents.pages, contents.references = found.pages, found.references
 
 
 def extract(path: Path) -> dict[str, Any]:
@@ -95,18 +143,9 @@ def extract(path: Path) -> dict[str, Any]:
     try:
         if len(document) > MAX_PAGES:
             raise RefusedError(f"over {MAX_PAGES} pages")
-        information = document.get_metadata_dict(skip_empty=True)
-        pages: list[str] = []
-        total = 0
-        for index in range(len(document)):
-            pages.append(_page_text(document, index))
-            total += len(pages[-1])
-            if total > MAX_CHARACTERS:
-                raise RefusedError("over 20 million characters of text")
+        contents = _read(document)
     except pdfium.PdfiumError:
         raise RefusedError("damaged: a page cannot be read") from None
     finally:
         document.close()
-    if total == 0:
-        raise RefusedError("no text in it: scanned pages need text recognition first")
-    return described(information, pages)
+    return described(contents, path)

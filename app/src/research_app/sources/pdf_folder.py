@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import orjson
 
 from research_app.extract import EXTRACTION
+from research_app.files import FileStore
 from research_app.sources.document import (
     Candidate,
     Kind,
@@ -20,6 +23,7 @@ from research_app.sources.document import (
     validated,
 )
 
+CHUNK = 1024 * 1024
 MAX_BYTES = 512 * 1024 * 1024
 METADATA = "metadata.jsonl"
 KNOWN = ("id", "title", "authors", "year", "venue", "doi", "url", "abstract", "language")
@@ -58,24 +62,53 @@ def candidate(path: Path, source: str, metadata: dict[str, Any], kind: Kind) -> 
         raise RefusedError("the file is empty")
     if size > MAX_BYTES:
         raise RefusedError(f"the file is over {MAX_BYTES // 2**20} MiB")
-    content = path.read_bytes()
-    if b"%PDF-" not in content[:1024]:
-        raise RefusedError("not a PDF, whatever its name says")
-    file_hash = content_hash(content)
+    file_hash = fingerprint(path, size)
     doi = metadata.get("doi", "")
     identity = str(metadata.get("id") or doi or f"pdf-{file_hash[:20]}")
     described = orjson.dumps([EXTRACTION, kind, metadata], option=orjson.OPT_SORT_KEYS)
 
     async def load(workshop: Workshop) -> dict[str, Any]:
         found = await workshop.extract(path)
-        fields = {**found, **metadata, "id": identity, "kind": kind}
-        fields["file"] = await asyncio.to_thread(workshop.files.put, path, ".pdf")
+        kept = await asyncio.to_thread(_kept, path, found, workshop.files)
+        fields = {**found, **kept, **metadata, "id": identity, "kind": kind}
         fields.setdefault("title", path.stem.replace("_", " "))
-        if doi and "url" not in fields:
-            fields["url"] = f"https://doi.org/{doi}"
+        if fields.get("doi"):
+            fields.setdefault("url", f"https://doi.org/{fields['doi']}")
         return validated(fields).stored()
 
     return Candidate(identity, kind, source, content_hash(file_hash.encode(), described), load)
+
+
+def fingerprint(path: Path, size: int) -> str:
+    """The hash of a PDF's bytes. Ids are made of it, so it stays whatever else changes."""
+    digest = hashlib.sha256(b"1" + size.to_bytes(8, "big"))
+    with path.open("rb") as file:
+        head = file.read(CHUNK)
+        if b"%PDF-" not in head[:1024]:
+            raise RefusedError("not a PDF, whatever its name says")
+        while head:
+            digest.update(head)
+            head = file.read(CHUNK)
+    return digest.hexdigest()
+
+
+def _kept(path: Path, found: dict[str, Any], files: FileStore) -> dict[str, Any]:
+    """The keys of the file and of its pictures, in the store from now on."""
+
+    def keep(picture: str | None) -> str | None:
+        return files.put(base64.b64decode(picture), ".webp") if picture else None
+
+    try:
+        figures = [
+            {"page": figure["page"], "caption": figure["caption"], "image": keep(figure["picture"])}
+            for figure in found.get("figures", ())
+        ]
+        images = [figure["image"] for figure in figures if figure["image"]]
+        thumbnail = images[0] if images else keep(found.get("cover"))
+        key = files.put(path, ".pdf")
+    except OSError as error:
+        raise RefusedError(f"cannot be kept in the library's folder: {error.strerror}") from None
+    return {"figures": figures, "thumbnail": thumbnail, "file": key}
 
 
 def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:

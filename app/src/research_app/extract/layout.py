@@ -1,0 +1,99 @@
+"""Where text stands on a page: lines with their boxes, put together from what the reader finds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import NamedTuple
+
+# Rectangles of one line: at the same height, and no farther apart than letters are high.
+SAME_HEIGHT = 0.3
+MAX_GAP = 1.6
+SPACE_GAP = 0.15
+LEAST_HEIGHT = 6.0
+MAX_PITCH = 40.0
+USUAL_PITCH = 12.0
+
+
+class Box(NamedTuple):
+    """A rectangle of a page, in points from its lower left corner."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.top - self.bottom
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+    def union(self, other: Box) -> Box:
+        """The smallest box around both."""
+        return Box(
+            min(self.left, other.left),
+            min(self.bottom, other.bottom),
+            max(self.right, other.right),
+            max(self.top, other.top),
+        )
+
+    def gap_beside(self, other: Box) -> float:
+        """How far apart they are from left to right; 0 where one is above the other."""
+        return max(0.0, self.left - other.right, other.left - self.right)
+
+    def gap_above(self, other: Box) -> float:
+        """How far apart they are from bottom to top; 0 where one is beside the other."""
+        return max(0.0, self.bottom - other.top, other.bottom - self.top)
+
+    def near(self, other: Box, distance: float) -> bool:
+        """Whether they overlap or almost do."""
+        return self.gap_beside(other) <= distance and self.gap_above(other) <= distance
+
+
+class Line(NamedTuple):
+    """A line of text."""
+
+    text: str
+    box: Box
+
+
+def _goes_on(line: Box, box: Box) -> bool:
+    overlap = min(line.top, box.top) - max(line.bottom, box.bottom)
+    height = min(line.height, box.height)
+    gap = box.left - line.right
+    beside = overlap > 0 and overlap >= SAME_HEIGHT * height
+    return beside and -height <= gap <= MAX_GAP * max(line.height, LEAST_HEIGHT)
+
+
+def lines_from(parts: Iterable[tuple[str, Box]]) -> list[Line]:
+    """Lines out of the pieces of text of a page, in the order in which they are read."""
+    lines: list[Line] = []
+    for text, box in parts:
+        if not text.strip():
+            continue
+        if lines and _goes_on(lines[-1].box, box):
+            last = lines[-1]
+            apart = box.left - last.box.right > SPACE_GAP * max(last.box.height, LEAST_HEIGHT)
+            between = " " if apart and not last.text.endswith(" ") else ""
+            lines[-1] = Line(last.text + between + text, last.box.union(box))
+        else:
+            lines.append(Line(text, box))
+    return [Line(line.text.strip(), line.box) for line in lines]
+
+
+def usual_pitch(lines: list[Line]) -> float:
+    """From the top of a line to the top of the next, as it mostly is."""
+    steps = [
+        above.box.top - below.box.top
+        for above, below in pairwise(lines)
+        if 0 < above.box.top - below.box.top < MAX_PITCH
+    ]
+    return statistics.median(steps) if steps else USUAL_PITCH
