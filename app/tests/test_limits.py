@@ -36,7 +36,7 @@ from research_app.settings import Settings, SettingsError
         ("POST", "/login", "", "login"),
         ("GET", "/login", "", None),
         ("POST", "/api/token", "", "login"),
-        ("GET", "/auth/oidc/callback", "code=x", "login"),
+        ("GET", "/auth/oidc/callback", "code=x", None),
         ("POST", "/api/upload", "", "upload"),
         ("GET", "/static/site.css", "v=1", None),
         ("GET", "/ready", "", None),

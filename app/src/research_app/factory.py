@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from research_app import __version__, api, assistant, errors, logs, uploads
 from research_app.answer import api as answer_api
+from research_app.auth import oidc
 from research_app.auth import pages as sign_in
 from research_app.auth.assistant_gate import AssistantGate
 from research_app.auth.middleware import AuthMiddleware
@@ -48,6 +49,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.include_router(uploads.router)
     app.include_router(desk.router)
     pages.install(app, settings)
+    oidc.install(app, settings, parts.auth)
     errors.install(app)
     assistant.mount(app, parts)
     app.add_middleware(AssistantGate, path=assistant.PATH)

@@ -201,6 +201,30 @@ class Answer(_Section):
         return self
 
 
+def _check_issuer(issuer: str) -> str:
+    return _check_url(issuer) if issuer else ""
+
+
+class Oidc(_Section):
+    issuer: Annotated[str, AfterValidator(_check_issuer)] = ""
+    client_id: str = ""
+    title: str = "your university account"
+    scope: str = "openid profile email"
+    name_claim: str = "preferred_username"
+    roles_claim: str = "groups"
+    admin: tuple[str, ...] = ()
+    curator: tuple[str, ...] = ()
+    reader: tuple[str, ...] = ("*",)
+    tls_ca: str = ""
+    timeout_seconds: Seconds = 10.0
+
+    @model_validator(mode="after")
+    def _client_is_known(self) -> Self:
+        if self.issuer and not self.client_id:
+            raise ValueError("oidc.issuer is set, oidc.client_id is not")
+        return self
+
+
 def _check_rate(rate: str) -> str:
     if rate:
         try:
@@ -250,6 +274,7 @@ class Credentials(_Section):
     signing_key: SecretStr | None = None
     signing_key_previous: SecretStr | None = None
     admin_password: SecretStr | None = None
+    oidc_client_secret: SecretStr | None = None
     answer_key: SecretStr | None = None
     # uvicorn wants paths, and so never sees a key that is not its business
     tls_certificate: Path | None = None
@@ -266,6 +291,7 @@ class Settings(_Section):
     search: Search = Search()
     fetch: Fetch = Fetch()
     auth: Auth = Auth()
+    oidc: Oidc = Oidc()
     limits: Limits = Limits()
     answer: Answer = Answer()
     health: Health = Health()
@@ -277,6 +303,8 @@ class Settings(_Section):
         secrets = self.credentials
         if self.opensearch.user and not secrets.opensearch_password:
             raise ValueError("opensearch.user is set, the credential opensearch_password is not")
+        if self.oidc.issuer and not secrets.oidc_client_secret:
+            raise ValueError("oidc.issuer is set, the credential oidc_client_secret is not")
         if self.cache.enabled and self.cache.user and not secrets.cache_password:
             raise ValueError("cache.user is set, the credential cache_password is not")
         if self.answer.provider == "gemini" and not secrets.answer_key:

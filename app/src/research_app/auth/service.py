@@ -9,7 +9,7 @@ import time
 from research_app.auth.accounts import NAME, Account, AccountError, Accounts
 from research_app.auth.cookies import SessionCookie
 from research_app.auth.passwords import Passwords
-from research_app.auth.tokens import Claims, InvalidTokenError, Token, Tokens
+from research_app.auth.tokens import Claims, InvalidTokenError, Token, Tokens, derived
 from research_app.auth.user import Role, User
 from research_app.index.client import IndexUnavailableError
 from research_app.settings import Settings
@@ -33,12 +33,17 @@ class Auth:
         keys = settings.credentials
         current = keys.signing_key.get_secret_value() if keys.signing_key else ""
         previous = keys.signing_key_previous
+        self._secret = current or secrets.token_hex(32)  # then sign-ins end with the process
         self.tokens = Tokens(
-            current or secrets.token_hex(32),  # then sign-ins end with the process
+            self._secret,
             previous.get_secret_value() if previous else None,
             round(self.settings.session_hours * HOUR),
         )
         self._known: dict[str, tuple[float, Account | None]] = {}
+
+    def key(self, purpose: str) -> bytes:
+        """A key for another purpose than tokens."""
+        return derived(self._secret, purpose)
 
     async def sign_in(self, name: str, password: str) -> tuple[User, Token] | None:
         """The user and a token, if it is the password of an account that may be used."""

@@ -26,8 +26,6 @@ GETS = {
     "/answer": "answer",
     "/api/search": "search",
     "/api/answer": "answer",
-    "/auth/oidc": "login",
-    "/auth/oidc/callback": "login",
 }
 
 
