@@ -192,3 +192,20 @@ def test_check_says_what_is_wrong(folder: Path) -> None:
     first = done.stdout.splitlines()[0]
     assert first.startswith("opensearch")
     assert "FAILED" in first
+
+
+def test_jobs_and_retention_say_what_they_lack(folder: Path) -> None:
+    for text in ("jobs", "jobs list", "worker", "worker --ping", "jobs retry x"):
+        arguments = text.split()
+        done = command(folder, *arguments)
+        assert (done.returncode, "no cache tier" in done.stderr) == (3, True), arguments
+    done = command(folder, "retention")
+    assert done.returncode == 2
+    assert "say how long with --days" in done.stderr
+    done = command(folder, "retention", "--days", "5")
+    assert done.returncode == 3
+    assert "no node answers" in done.stderr
+    (folder / "a.jsonl.gz").write_bytes(b"no archive")
+    done = command(folder, "retention", "restore", str(folder / "a.jsonl.gz"))
+    assert (done.returncode, "cannot be read" in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr

@@ -101,4 +101,5 @@ async def item(parts: ServicesOf, identity: str) -> Any:
     found = await parts.search.item(identity)
     if found is None:
         return JSONResponse({"detail": "there is no such item"}, 404)
+    parts.usage.used(identity)
     return JSONResponse(found)

@@ -19,6 +19,7 @@ from research_app.index.quarantine import Listing, Quarantine
 from research_app.ingest import Report
 from research_app.intake import take
 from research_app.jobs import command as jobs_command
+from research_app.retention import command as retention_command
 from research_app.search.meaning import MeaningUnavailableError, model_files
 from research_app.services import Services, build
 from research_app.sources import UnknownSourceError, absolute, open_source
@@ -62,6 +63,7 @@ def serve() -> None:
 app.add_typer(accounts.app, name="user")
 app.add_typer(jobs_command.make(lambda: build(_settings())), name="jobs")
 evaluation_command.install(app, _settings)
+app.add_typer(retention_command.make(lambda: build(_settings())), name="retention")
 
 
 class ProgressLine:
@@ -202,6 +204,9 @@ def worker(
     if ping:
         jobs_command.ping(build(loaded))
         return
+    if not build(loaded).jobs.enabled:
+        typer.echo("no cache tier is set up for jobs", err=True)
+        raise typer.Exit(EXIT_UNAVAILABLE)
     from research_app.jobs import worker as worker_process  # noqa: PLC0415 - only here
 
     raise typer.Exit(worker_process.run(loaded))

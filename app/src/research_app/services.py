@@ -21,6 +21,7 @@ from research_app.files import FileStore
 from research_app.health import HealthService
 from research_app.index import client as index_client
 from research_app.index.edition import Edition
+from research_app.index.usage import Usage
 from research_app.jobs.service import JobService
 from research_app.limits.rates import Rates
 from research_app.metrics import ActiveUsers
@@ -55,6 +56,7 @@ class Services:
     jobs: JobService
     gate: Gate
     active: ActiveUsers
+    usage: Usage
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -74,12 +76,16 @@ class Services:
     async def running(self) -> AsyncIterator[None]:
         """Connected, with the index made as soon as the cluster answers."""
         async with self.connected():
-            preparation = asyncio.create_task(self._prepare())
+            background = [
+                asyncio.create_task(self._prepare()),
+                asyncio.create_task(self.usage.keep_writing()),
+            ]
             try:
                 yield
             finally:
-                preparation.cancel()
-                await asyncio.gather(preparation, return_exceptions=True)
+                for task in background:
+                    task.cancel()
+                await asyncio.gather(*background, return_exceptions=True)
 
     async def _prepare(self) -> None:
         """Make what is missing in OpenSearch, as soon as that answers."""
@@ -129,4 +135,5 @@ def build(settings: Settings) -> Services:
         jobs=JobService(settings),
         gate=gate,
         active=ActiveUsers(),
+        usage=Usage(client, settings.opensearch.index),
     )

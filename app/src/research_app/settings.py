@@ -253,6 +253,10 @@ class Limits(_Section):
         return {name: parse_rate(rate) for name in names if (rate := getattr(self, name))}
 
 
+class Retention(_Section):
+    days: Annotated[int, Field(ge=0, le=36500)] = 0
+
+
 class Health(_Section):
     disk_path: str = "/"
     disk_free_percent: Annotated[float, Field(ge=0, le=100)] = 5.0
@@ -294,6 +298,7 @@ class Settings(_Section):
     oidc: Oidc = Oidc()
     limits: Limits = Limits()
     answer: Answer = Answer()
+    retention: Retention = Retention()
     health: Health = Health()
     logging: Logging = Logging()
     credentials: Credentials = Credentials()

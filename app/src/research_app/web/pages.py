@@ -155,6 +155,7 @@ async def item(request: Request, parts: ServicesOf, identity: str) -> Response:
         return error_page(request, 404, "There is no such item in the library.")
     passages = await parts.search.contents(identity)
     similar = await parts.search.similar(identity, SHOWN_SIMILAR)
+    parts.usage.used(identity)
     values = {
         **item_view.item_view(
             found,
