@@ -66,7 +66,7 @@ class Row:
 
 def kinds_of(years: list[dict[str, Any]]) -> list[str]:
     """The kinds that there are, in the order of all pages."""
-    found = {kind for year in years for kind in year["kinds"]}
+    found = {kind for year in years for kind in year.get("kinds", {})}
     return [kind for kind in KINDS if kind in found] + sorted(found - set(KINDS))
 
 
@@ -74,7 +74,7 @@ def rows(years: list[dict[str, Any]]) -> list[Row]:
     """The table, the newest year first."""
     kinds = kinds_of(years)
     return [
-        Row(year["value"], [year["kinds"].get(kind, 0) for kind in kinds], year["count"])
+        Row(year["value"], [year.get("kinds", {}).get(kind, 0) for kind in kinds], year["count"])
         for year in sorted(years, key=lambda year: -year["value"])
     ]
 
@@ -106,7 +106,7 @@ def stack(years: list[dict[str, Any]]) -> Stack | None:
     for year in shown:
         below = 0
         for kind in kinds_of(years):
-            count = year["kinds"].get(kind, 0)
+            count = year.get("kinds", {}).get(kind, 0)
             below += count
             if count:
                 parts.append(
