@@ -61,7 +61,7 @@ def test_the_example_is_complete_and_true() -> None:
         names = {field.alias or name for name, field in model.model_fields.items()}
         assert set(values) == names, section
     minimal = settings.parse(GOOD, Credentials(), EXAMPLE)
-    for section in ("site", "search", "fetch", "health", "logging"):
+    for section in ("site", "search", "fetch", "speech", "health", "logging"):
         assert getattr(parsed, section) == getattr(minimal, section)
 
 

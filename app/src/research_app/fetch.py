@@ -15,8 +15,8 @@ import httpx
 
 from research_app import __version__
 from research_app.network_guard import Deadline, GuardedBackend, Resolve, resolve
+from research_app.refusal import RefusedError
 from research_app.settings import Fetch
-from research_app.sources.document import RefusedError
 
 REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REDIRECTS = 5

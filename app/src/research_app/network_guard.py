@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import httpcore
 
-from research_app.sources.document import RefusedError
+from research_app.refusal import RefusedError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -25,12 +25,14 @@ from research_app.index.usage import Usage
 from research_app.jobs.service import JobService
 from research_app.limits.rates import Rates
 from research_app.metrics import ActiveUsers
+from research_app.pictures import Pictures
 from research_app.search import meaning as meaning_module
 from research_app.search.gate import Gate
 from research_app.search.meaning import Meaning
 from research_app.search.service import SearchService
 from research_app.settings import Settings
 from research_app.sources.tools import Tools
+from research_app.speech import whisper
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +113,11 @@ class Services:
             logger.info("made the account %s", self.settings.auth.admin_user)
 
 
+def _tools(settings: Settings) -> Tools:
+    fetcher = Fetcher(settings.fetch)
+    return Tools(fetcher, Pictures(fetcher), whisper.recogniser(settings.speech))
+
+
 def build(settings: Settings) -> Services:
     """Connect the parts; nothing is contacted yet."""
     client = index_client.connect(settings)
@@ -124,7 +131,7 @@ def build(settings: Settings) -> Services:
         client=client,
         cache=cache,
         files=FileStore(settings.library.directory),
-        tools=Tools(fetcher=Fetcher(settings.fetch)),
+        tools=_tools(settings),
         meaning=meaning,
         search=search,
         answers=AnswerService(settings.answer, search, provider_of(settings)),

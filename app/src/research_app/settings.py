@@ -163,6 +163,15 @@ class Search(_Section):
     meaning_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
+class Speech(_Section):
+    enabled: bool = True
+    model_directory: str = ""
+    model_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    language: Annotated[str, Field(pattern=r"^([a-z]{2,3})?$")] = "en"
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    max_minutes: Annotated[float, Field(gt=0, le=1440)] = 240.0
+
+
 class Fetch(_Section):
     enabled: bool = True
     allow: tuple[IPvAnyNetwork, ...] = ()
@@ -294,6 +303,7 @@ class Settings(_Section):
     jobs: Jobs = Jobs()
     search: Search = Search()
     fetch: Fetch = Fetch()
+    speech: Speech = Speech()
     auth: Auth = Auth()
     oidc: Oidc = Oidc()
     limits: Limits = Limits()

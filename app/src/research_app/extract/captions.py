@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from research_app.sources.document import RefusedError, one_line
+from research_app.plain_text import one_line
+from research_app.refusal import RefusedError
 
 MAX_BYTES = 8 * 2**20
 MAX_LINE = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from research_app.sources.document import one_line
+from research_app.plain_text import one_line
 
 BLOCKS = frozenset(
     re.findall(

@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 
 import orjson
 
-from research_app.sources.document import RefusedError
+from research_app.refusal import RefusedError
 
 SECONDS_PER_FILE = 120.0
 MAX_ANSWER_BYTES = 256 * 1024 * 1024

@@ -12,7 +12,8 @@ import orjson
 from research_app.extract.captions import Cue, cues, decode, seconds
 from research_app.extract.html_text import marked_paragraphs
 from research_app.extract.passages import from_cues, from_paragraphs
-from research_app.sources.document import RefusedError, one_line
+from research_app.plain_text import one_line
+from research_app.refusal import RefusedError
 
 Form = Literal["captions", "json", "html", "plain"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 
 from research_app.extract.pdf import extract
-from research_app.sources.document import RefusedError
+from research_app.refusal import RefusedError
 
 MAX_MEMORY_BYTES = 2 * 1024**3
 

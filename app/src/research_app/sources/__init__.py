@@ -7,7 +7,6 @@ from pathlib import Path
 
 from research_app.sources import folder, pdf_folder, podcast, recording_folder
 from research_app.sources.document import Kind, Source
-from research_app.sources.recording import CAPTIONS
 from research_app.sources.tools import NO_TOOLS, Tools
 
 
@@ -40,18 +39,23 @@ def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:
         raise UnknownSourceError(f"{path}: no such file or directory")
     if path.is_dir():
         if folder.files(path):
-            return Source(folder.read(path, kind, tools), batch=32)
+            return Source(folder.read(path, kind, tools), batch=_few_or(32, tools))
         raise UnknownSourceError(f"{path}: nothing to read in this directory or below it")
     name = path.name.lower()
     if name.endswith(".pdf"):
         return Source(pdf_folder.read(path, kind), batch=16)
     if name.endswith(folder.JSON_LINES):
         return Source(folder.read_lines(path, kind, tools), batch=500)
-    if name.endswith(CAPTIONS):
+    if name.endswith(recording_folder.SUFFIXES):
         return Source(recording_folder.read([path], path.parent, kind, tools), batch=16)
     if name.endswith(podcast.SUFFIX):
-        return Source(podcast.read(path, kind, tools), batch=16)
+        return Source(podcast.read(path, kind, tools), batch=_few_or(16, tools))
     raise UnknownSourceError(
-        f"{path}: give a .jsonl or .jsonl.gz file, a PDF, captions (.vtt, .srt),"
+        f"{path}: give a .jsonl or .jsonl.gz file, a PDF, a recording, captions (.vtt, .srt),"
         " a podcast's feed (.rss, .xml), or a directory"
     )
+
+
+def _few_or(batch: int, tools: Tools) -> int:
+    """Few where speech may be recognised: an hour's work is not lost with the ninth hour's."""
+    return 2 if tools.recogniser else batch

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from research_app.extract.media import AUDIO, VIDEO
 from research_app.sources import jsonlines
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
 from research_app.sources.recording import (
@@ -19,14 +20,15 @@ from research_app.sources.recording import (
 )
 from research_app.sources.tools import Tools
 
-# what names a captions file; the better one first
-KEYS = ("captions", "vtt", "srt", "file")
+# what names a file of a recording; the better captions first
+KEYS = ("captions", "vtt", "srt", "file", "media", "video", "audio")
+MEDIA = (*VIDEO, *AUDIO)
 
 
 def is_catalogue(path: Path) -> bool:
-    """Whether the first record of a file names captions."""
+    """Whether the first record of a file names captions or a recording."""
     first = next(jsonlines.records(path), None)
-    return isinstance(first, tuple) and bool(_named(first[1]))
+    return isinstance(first, tuple) and bool(_named(first[1], (*CAPTIONS, *MEDIA)))
 
 
 def read(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
@@ -41,33 +43,42 @@ def read(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
         except RefusedError as error:
             yield Refusal(source, str(error))
         except OSError as error:
-            yield Refusal(source, f"its captions cannot be read: {error.strerror}")
+            yield Refusal(source, f"its files cannot be read: {error.strerror}")
 
 
 def claimed(path: Path) -> set[Path]:
-    """The captions that a catalogue speaks of, and that are not to be read without it."""
+    """The files that a catalogue speaks of, and that are not to be read without it."""
     found: set[Path] = set()
     for item in jsonlines.records(path):
         if isinstance(item, Refusal):
             continue
         with contextlib.suppress(RefusedError):
-            found.update(inside(path.parent, name) for name in _named(item[1]))
+            found.update(inside(path.parent, name) for name in _named(item[1], (*CAPTIONS, *MEDIA)))
     return found
 
 
-def _named(record: dict[str, Any]) -> list[str]:
+def _named(record: dict[str, Any], suffixes: tuple[str, ...]) -> list[str]:
     values = (record.get(key) for key in KEYS)
-    return [v for v in values if isinstance(v, str) and v.lower().endswith(CAPTIONS)]
+    return [v for v in values if isinstance(v, str) and v.lower().endswith(suffixes)]
+
+
+def _there(names: list[str], folder: Path, what: str) -> Path | None:
+    """The first of some files that is there; one of them has to be."""
+    for name in names:
+        if (path := inside(folder, name)).is_file():
+            return path
+    if names:
+        raise RefusedError(f"its {what} not there: {' or '.join(names)[:300]}")
+    return None
 
 
 def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) -> Recording:
-    names = _named(record)
-    fields = jsonlines.fields(record, media_kind(kind, "video"))
+    media = _there(_named(record, MEDIA), folder, "recording is")
+    captions = _there(_named(record, CAPTIONS), folder, "captions are")
+    usual: Kind = "podcast" if media and media.suffix.lower() in AUDIO else "video"
+    fields = jsonlines.fields(record, media_kind(kind, usual))
     for key in ("file", "thumbnail"):  # keys of the file store, which a catalogue cannot know
         fields.pop(key, None)
-    captions = next((path for name in names if (path := inside(folder, name)).is_file()), None)
-    if names and captions is None:
-        raise RefusedError(f"its captions are not there: {' or '.join(names)[:300]}")
     if not isinstance(fields.get("id"), str):
         raise RefusedError("no id")
     return Recording(
@@ -76,4 +87,5 @@ def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) ->
         source,
         fields,
         Transcript(captions, "captions") if captions else None,
+        media,
     )

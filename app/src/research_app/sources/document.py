@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,34 @@ import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from research_app.files import KEY, FileStore
+from research_app.plain_text import clean, one_line
+from research_app.refusal import RefusedError
+
+__all__ = [
+    "FORM",
+    "KINDS",
+    "Address",
+    "Candidate",
+    "Document",
+    "Extract",
+    "Figure",
+    "FileKey",
+    "Kind",
+    "Line",
+    "Lines",
+    "Part",
+    "Passage",
+    "Passages",
+    "Refusal",
+    "RefusedError",
+    "Source",
+    "Workshop",
+    "clean",
+    "content_hash",
+    "one_line",
+    "ready",
+    "validated",
+]
 
 Kind = Literal["paper", "video", "podcast"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -21,24 +48,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 # Part of every content hash: raise it when the stored form changes, and the next ingest
 # writes every document again instead of calling it unchanged.
 FORM = 2
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\uf8ff]")
-_SPACE = re.compile(r"\s+")
-
-
-class RefusedError(Exception):
-    """This document cannot be taken; the message is for a librarian."""
-
-
-def clean(text: str) -> str:
-    """Text without control characters, private-use characters and broken surrogates."""
-    text = text.encode("utf-8", "ignore").decode("utf-8")
-    return _CONTROL.sub(" ", unicodedata.normalize("NFC", text))
-
-
-def one_line(text: str) -> str:
-    """Clean text with every run of white space as one space."""
-    return _SPACE.sub(" ", clean(text)).strip()
 
 
 def _web_address(url: str) -> str:

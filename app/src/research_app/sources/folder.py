@@ -7,11 +7,10 @@ from pathlib import Path
 
 from research_app.sources import catalogue, jsonlines, pdf_folder, podcast, recording_folder
 from research_app.sources.document import Candidate, Kind, Refusal
-from research_app.sources.recording import CAPTIONS
 from research_app.sources.tools import Tools
 
 JSON_LINES = (".jsonl", ".jsonl.gz")
-READ = (".pdf", *JSON_LINES, *podcast.SUFFIX, *CAPTIONS)
+READ = (".pdf", *JSON_LINES, *podcast.SUFFIX, *recording_folder.SUFFIXES)
 
 
 def files(root: Path) -> list[Path]:

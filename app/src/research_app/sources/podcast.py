@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
+from research_app.extract.media import AUDIO, VIDEO
 from research_app.extract.transcripts import SUFFIXES, form_of
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
 from research_app.sources.podcast_feed import MAX_BYTES, Episode, Feed, parse
@@ -86,11 +88,11 @@ def claimed(path: Path) -> set[Path]:
     found = {each.place for each in beside(feed, path.parent).values()}
     origin = Origin(path.name, folder=path.parent)
     for episode in feed.episodes:
+        with contextlib.suppress(RefusedError):
+            found.add(_media(episode, origin) or "")
         for reference, _ in episode.transcripts:
-            try:
+            with contextlib.suppress(RefusedError):
                 found.add(origin.place(reference) or "")
-            except RefusedError:
-                continue
     return {place.resolve() for place in found if isinstance(place, Path)}
 
 
@@ -115,6 +117,8 @@ def _episodes(
                 source,
                 _fields(feed, episode, origin),
                 transcript,
+                _media(episode, origin),
+                origin.address(episode.image or feed.image),
             )
             yield candidate(recording, tools)
         except RefusedError as error:
@@ -131,6 +135,16 @@ def _transcript(episode: Episode, origin: Origin) -> Transcript | None:
             raise RefusedError(f"its transcript is not there: {reference[:200]}")
         return Transcript(place, form)
     return None
+
+
+def _media(episode: Episode, origin: Origin) -> Path | None:
+    """The recording itself, where it lies beside the feed."""
+    name = PurePosixPath(unquote(urlsplit(episode.enclosure).path))
+    if origin.folder is None or name.suffix.lower() not in (*AUDIO, *VIDEO):
+        return None
+    relative = name.name if origin.address(episode.enclosure) else str(name)
+    path = inside(origin.folder, relative)
+    return path if path.is_file() else None
 
 
 def _fields(feed: Feed, episode: Episode, origin: Origin) -> dict[str, Any]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from research_app.extract import TRANSCRIPTION
+from research_app.extract import TRANSCRIPTION, media
 from research_app.extract.captions import MAX_BYTES
+from research_app.extract.passages import from_cues
 from research_app.extract.transcripts import Form, passages
+from research_app.files import FileStore
 from research_app.sources.document import (
     Candidate,
     Kind,
@@ -23,6 +27,7 @@ from research_app.sources.document import (
 )
 from research_app.sources.tools import Tools
 
+MAX_MEDIA_BYTES = 16 * 2**30
 CAPTIONS = (".vtt", ".srt")  # the better one first: it may say who speaks
 
 
@@ -43,6 +48,8 @@ class Recording:
     source: str
     fields: dict[str, Any]
     transcript: Transcript | None = None
+    media: Path | None = None
+    picture: str = ""
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -57,9 +64,10 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def identity(prefix: str, content: bytes) -> str:
-    """An id for what brings none along: the same whatever its name is."""
-    return f"{prefix}-{hashlib.sha256(content).hexdigest()[:20]}"
+def identity(prefix: str, path: Path) -> str:
+    """An id for a file that brings none along: the same whatever its name is."""
+    with path.open("rb") as file:
+        return f"{prefix}-{hashlib.file_digest(file, 'sha256').hexdigest()[:20]}"
 
 
 def media_kind(kind: Kind, usual: Kind) -> Kind:
@@ -68,41 +76,74 @@ def media_kind(kind: Kind, usual: Kind) -> Kind:
 
 
 def candidate(recording: Recording, tools: Tools) -> Candidate:
-    """One recording; its transcript is read only when it or the metadata are new."""
+    """One recording; what is in its files is looked at only when something is new."""
     transcript = recording.transcript
-    known = b""
-    if transcript and isinstance(transcript.place, Path):
-        known = _content(transcript.place)
-    elif transcript and not tools.has_web:
-        transcript = None
-    described: list[Any] = [
-        TRANSCRIPTION,
-        recording.kind,
-        recording.fields,
-        transcript and transcript.form,
-    ]
-    if transcript and isinstance(transcript.place, str):
-        described.append(transcript.place)
+    if transcript and isinstance(transcript.place, str) and not tools.has_web:
+        recording = dataclasses.replace(recording, transcript=None)
 
-    async def load(_: Workshop) -> dict[str, Any]:
-        return await asyncio.to_thread(_loaded, recording, transcript, tools)
+    async def load(workshop: Workshop) -> dict[str, Any]:
+        return await asyncio.to_thread(_Loading(recording, tools, workshop.files).fields)
 
     return Candidate(
         recording.id,
         recording.kind,
         recording.source,
-        content_hash(orjson.dumps(described, option=orjson.OPT_SORT_KEYS), known),
+        content_hash(*_identifying(recording, tools)),
         load,
     )
 
 
-def _loaded(recording: Recording, transcript: Transcript | None, tools: Tools) -> dict[str, Any]:
-    fields = {**recording.fields, "id": recording.id, "kind": recording.kind}
-    if transcript:
-        fields["passages"] = _passages(transcript, tools)
-        if fields.get("duration") is None:
-            fields["duration"] = fields["passages"][-1].get("end")
-    return validated(fields).stored()
+def _identifying(recording: Recording, tools: Tools) -> Iterator[bytes]:
+    """What a recording is made of: when any of it changes, it is taken again."""
+    described: list[Any] = [TRANSCRIPTION, recording.kind, recording.fields]
+    if transcript := recording.transcript:
+        described.append(transcript.form)
+        if isinstance(transcript.place, Path):
+            yield _content(transcript.place)
+        else:
+            described.append(transcript.place)
+    if recording.media:
+        yield _digest(recording.media).encode()
+        if tools.recogniser and not transcript:
+            described.append(tools.recogniser.name)
+    yield orjson.dumps(described, option=orjson.OPT_SORT_KEYS)
+
+
+class _Loading:
+    """The expensive part, cheapest first: what is refused is refused early."""
+
+    def __init__(self, recording: Recording, tools: Tools, files: FileStore) -> None:
+        self._recording = recording
+        self._tools = tools
+        self._files = files
+
+    def fields(self) -> dict[str, Any]:
+        """The document."""
+        recording = self._recording
+        found = {**recording.fields, "id": recording.id, "kind": recording.kind}
+        validated(found)
+        if recording.transcript:
+            found["passages"] = _passages(recording.transcript, self._tools)
+        if recording.media:
+            found |= self._of_the_file(recording.media, heard="passages" in found)
+        if found.get("duration") is None and found.get("passages"):
+            found["duration"] = found["passages"][-1].get("end")
+        if "thumbnail" not in found and recording.picture and self._tools.pictures:
+            found |= self._kept(self._tools.pictures.at(recording.picture))
+        return validated(found).stored()
+
+    def _of_the_file(self, path: Path, heard: bool) -> dict[str, Any]:
+        facts = media.facts(path)
+        found: dict[str, Any] = self._kept(facts.picture)
+        if facts.duration is not None:
+            found["duration"] = facts.duration
+        if not heard and self._tools.recogniser:
+            found["passages"] = from_cues(self._tools.recogniser.recognise(path))
+        found["file"] = self._files.put(path, path.suffix.lower())
+        return found
+
+    def _kept(self, picture: bytes | None) -> dict[str, Any]:
+        return {"thumbnail": self._files.put(picture, ".jpg")} if picture else {}
 
 
 def _passages(transcript: Transcript, tools: Tools) -> list[dict[str, Any]]:
@@ -113,6 +154,14 @@ def _passages(transcript: Transcript, tools: Tools) -> list[dict[str, Any]]:
         return passages(found.content, transcript.form, found.charset)
     except RefusedError as error:
         raise RefusedError(f"its transcript cannot be had: {error}") from None
+
+
+def _digest(path: Path) -> str:
+    if path.stat().st_size > MAX_MEDIA_BYTES:
+        raise RefusedError(f"the recording is over {MAX_MEDIA_BYTES // 2**30} GiB")
+    media.check(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _content(path: Path) -> bytes:

@@ -9,6 +9,8 @@ from research_app.sources.document import RefusedError
 
 if TYPE_CHECKING:
     from research_app.fetch import Fetcher
+    from research_app.pictures import Pictures
+    from research_app.speech import Recogniser
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,8 @@ class Tools:
     """None of it is there by itself: a source does without, or says what is missing."""
 
     fetcher: Fetcher | None = None
+    pictures: Pictures | None = None
+    recogniser: Recogniser | None = None
 
     @property
     def has_web(self) -> bool:
