@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -15,7 +16,7 @@ from ansible.module_utils.opensearch_gate import (
     read_state,
     security_is_up,
 )
-from ansible.module_utils.opensearch_removal import has_shards, may_drain, may_remove
+from ansible.module_utils.opensearch_removal import has_left, has_shards, may_drain, may_remove
 from ansible.module_utils.opensearch_verdict import (
     ClusterState,
     Verdict,
@@ -44,9 +45,18 @@ options:
       - V(has_shards), O(node) has taken shards and no copy is on its way any more.
       - V(may_drain), the others can take over the shards and the vote of O(node).
       - V(may_remove), nothing is on O(node) any more and it has no vote, so it can go for good.
+      - V(has_left), O(node) is no member any more and every primary is started.
     type: str
     required: true
-    choices: [cluster_serves, may_stop, has_joined, is_back, has_shards, may_drain, may_remove]
+    choices:
+      - cluster_serves
+      - may_stop
+      - has_joined
+      - is_back
+      - has_shards
+      - may_drain
+      - may_remove
+      - has_left
   node:
     description: Name of the node that the question is about.
     type: str
@@ -133,7 +143,15 @@ order:
   elements: str
 """
 
-NEEDS_NODE = ("may_stop", "has_joined", "is_back", "has_shards", "may_drain", "may_remove")
+NEEDS_NODE = (
+    "may_stop",
+    "has_joined",
+    "is_back",
+    "has_shards",
+    "may_drain",
+    "may_remove",
+    "has_left",
+)
 
 
 class Question:
@@ -163,18 +181,18 @@ class Question:
 
     def _about_node(self, question: str, node: str, state: ClusterState) -> Verdict:
         params = self.params
-        if question == "may_stop":
-            return may_stop(state, node, params["accept_outage"])
-        if question == "has_joined":
-            return has_joined(state, node, params["version"])
-        if question == "is_back":
-            return is_back(state, node, params["version"], explainer(self.client))
-        if question == "has_shards":
-            return has_shards(state, node)
-        if question == "may_drain":
-            fewer = params["accept_fewer_managers"]
-            return may_drain(state, node, read_disks(self.client), fewer)
-        return may_remove(state, node)
+        verdicts: dict[str, Callable[[], Verdict]] = {
+            "may_stop": lambda: may_stop(state, node, params["accept_outage"]),
+            "has_joined": lambda: has_joined(state, node, params["version"]),
+            "is_back": lambda: is_back(state, node, params["version"], explainer(self.client)),
+            "has_shards": lambda: has_shards(state, node),
+            "may_drain": lambda: may_drain(
+                state, node, read_disks(self.client), params["accept_fewer_managers"]
+            ),
+            "may_remove": lambda: may_remove(state, node),
+            "has_left": lambda: has_left(state, node),
+        }
+        return verdicts[question]()
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from ansible.module_utils.opensearch_objects import (
     Plan,
     User,
     plan_mappings,
+    plan_nodes,
     plan_purge,
     plan_roles,
     plan_users,
@@ -39,6 +40,13 @@ options:
       description: {description: What it is for., type: str, default: ""}
   roles:
     description: The roles by name, as the plugin's API takes them.
+    type: dict
+    default: {}
+  nodes:
+    description:
+      - The nodes that may join, by the names in their certificates, under the name of the cluster.
+        Running nodes take it over at once where they were started with
+        C(plugins.security.nodes_dn_dynamic_config_enabled).
     type: dict
     default: {}
   purge:
@@ -73,6 +81,7 @@ changes:
   elements: str
 """
 
+NO_SUCH_ROUTE = (400, 404, 405)
 USER_SPEC = {
     "name": {"type": "str", "required": True},
     "password": {"type": "str", "required": True, "no_log": True},
@@ -92,8 +101,24 @@ def read(client: Client, kind: str) -> dict[str, Any]:
     return answer
 
 
+def read_nodes(client: Client) -> dict[str, Any]:
+    """Return the nodes that may join, none where the server was started without that list.
+
+    :raises OpenSearchError: as read does
+    """
+    try:
+        return read(client, "nodesdn")
+    except OpenSearchError as error:
+        if error.status in NO_SUCH_ROUTE:
+            return {}
+        raise
+
+
 def make_plan(client: Client, params: dict[str, Any]) -> Plan:
     """Compare everything and return the requests, roles before those who get them."""
+    nodes = plan_nodes(read_nodes(client), params["nodes"]) if params["nodes"] else Plan()
+    if not (params["users"] or params["roles"] or params["purge"]):
+        return nodes
     users = [
         User(u["name"], u["password"], tuple(u["roles"]), u["description"]) for u in params["users"]
     ]
@@ -104,6 +129,7 @@ def make_plan(client: Client, params: dict[str, Any]) -> Plan:
         if user.name in found["internalusers"]
     }
     plans = [
+        nodes,
         plan_roles(found["roles"], params["roles"]),
         plan_users(found["internalusers"], users, fits),
         plan_mappings(found["rolesmapping"], users, params["purge"]),
@@ -122,6 +148,7 @@ def main() -> None:
             **CONNECTION_SPEC,
             "users": {"type": "list", "elements": "dict", "default": [], "options": USER_SPEC},
             "roles": {"type": "dict", "default": {}},
+            "nodes": {"type": "dict", "default": {}},
             "purge": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

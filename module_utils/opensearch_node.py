@@ -68,6 +68,23 @@ def digest(*paths: Path) -> str:
     return total.hexdigest()
 
 
+def text_digest(text: str) -> str:
+    """Hash a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def restart_config(path: Path) -> str:
+    """Return what of opensearch.yml takes effect at a start alone.
+
+    The list of nodes that may join is the file's only at a start; a running node learns it through
+    the security API, so that a node can come and go without a restart of the others.
+    """
+    config = path.read_text() if path.is_file() else "\0missing"
+    return re.sub(
+        r"^plugins\.security\.nodes_dn:\n(?:[ \t]+-.*\n)*", "", config, flags=re.MULTILINE
+    )
+
+
 def unit_files(layout: Layout) -> list[Path]:
     """Return the unit and its drop-ins."""
     drop_ins = sorted((layout.units / f"{UNIT}.d").glob("*.conf"))
@@ -94,7 +111,7 @@ def fingerprint(layout: Layout) -> dict[str, str]:
         "release": digest(home / RELEASE_RECORD),
         "java": digest(java / "release"),
         "unit": digest(*unit_files(layout)),
-        "config": digest(layout.config / "opensearch.yml"),
+        "config": text_digest(restart_config(layout.config / "opensearch.yml")),
         "jvm": digest(*sorted((layout.config / "jvm.options.d").glob("*.options"))),
         "keystore": digest(layout.config / "opensearch.keystore"),
         "ca": digest(layout.config / "certs" / "ca.pem"),

@@ -202,9 +202,13 @@ def plan_voting(found: Any, names: Sequence[str], state: str, timeout: int) -> P
     # The server can only forget all of them.
     path = f"{VOTING}?wait_for_removal=false"
     plan.add(Change("DELETE", path, None, "voting exclusions", present, after))
-    if kept:
-        path = f"{VOTING}?node_ids={','.join(identity for _, identity in kept)}&timeout={timeout}s"
-        plan.add(Change("POST", path, None, "voting exclusions kept", None, after))
+    # A node that was away when its vote was taken is known by its name alone.
+    away = [name for name, identity in kept if identity == "_absent_"]
+    here = [identity for _, identity in kept if identity != "_absent_"]
+    for key, values in (("node_ids", here), ("node_names", away)):
+        if values:
+            path = f"{VOTING}?{key}={','.join(values)}&timeout={timeout}s"
+            plan.add(Change("POST", path, None, "voting exclusions", after, after))
     return plan
 
 
@@ -357,6 +361,21 @@ def plan_mappings(found: Mapping[str, Any], wanted: Sequence[User], purge: bool 
         body["users"] = sorted(after)
         name = f"users with role {role}"
         plan.add(_put("rolesmapping", role, body, name, sorted(before), sorted(after)))
+    return plan
+
+
+def plan_nodes(found: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -> Plan:
+    """Plan which nodes may join, by the names in their certificates.
+
+    :param found: the answer of the API's nodesdn
+    """
+    plan = Plan()
+    for cluster, names in sorted(wanted.items()):
+        before = sorted((found.get(cluster) or {}).get("nodes_dn") or [])
+        after = sorted(names)
+        if before != after:
+            path, label = f"{SECURITY}/nodesdn/{cluster}", f"nodes of {cluster}"
+            plan.add(Change("PUT", path, {"nodes_dn": after}, label, before, after))
     return plan
 
 

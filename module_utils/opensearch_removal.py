@@ -114,10 +114,21 @@ def may_remove(state: ClusterState, name: str) -> Verdict:
     return verdict
 
 
+def has_left(state: ClusterState, name: str) -> Verdict:
+    """Judge whether a node is no member any more, and everything is served without it."""
+    verdict = Verdict()
+    needs_manager(state, verdict)
+    needs_primaries(state, verdict)
+    if state.named(name) is not None:
+        verdict.no("still_member", f"{name} is still in the cluster", node=name)
+    return verdict
+
+
 def has_shards(state: ClusterState, name: str) -> Verdict:
     """Judge whether a node that is new has taken shards, and no copy is on its way."""
     verdict = Verdict()
     needs_manager(state, verdict)
+    needs_allocation(state, verdict)
     node = state.named(name)
     if node is None:
         verdict.no("node_absent", f"{name} is not in the cluster", node=name)

@@ -23,7 +23,7 @@ MANY = settings(max_examples=600, deadline=None)
 def copies(draw: st.DrawFn, nodes: list[str], index: str, number: int) -> list[Answer]:
     """Return the copies of one shard, no two of them on one node."""
     places = draw(st.permutations(nodes))[: draw(st.integers(1, min(3, len(nodes))))]
-    listed = []
+    listed: list[Answer] = []
     for place in places:
         usual = st.sampled_from(["STARTED"] * 5 + ["RELOCATING", "INITIALIZING", "UNASSIGNED"])
         state = draw(usual)
@@ -142,15 +142,11 @@ def test_may_remove_never_lets_a_copy_or_the_majority_go(
         assert state["cluster_manager_node"] not in (None, node)
         roles = {name: member["roles"] for name, member in found[2]["nodes"].items()}
         holders = [other for other in roles if other != node and "data" in roles[other]]
-        most = max(
-            (
-                len(listed)
-                for t in state["routing_table"]["indices"].values()
-                for listed in [[c for c in t["shards"]["0"] if not c["searchOnly"]]]
-            ),
-            default=0,
-        )
-        assert len(holders) >= most
+        counts = [
+            len([copy for copy in table["shards"]["0"] if not copy["searchOnly"]])
+            for table in state["routing_table"]["indices"].values()
+        ]
+        assert len(holders) >= max(counts, default=0)
 
 
 @MANY

@@ -85,6 +85,23 @@ def test_what_takes_effect_without_a_restart_is_no_difference(layout: Layout) ->
     assert differences(running, fingerprint(layout)) == []
 
 
+NODES_DN = """path.logs: /srv/logs
+plugins.security.nodes_dn:
+  - "CN=os1,O=x"
+{more}http.port: 9200
+"""
+
+
+def test_another_peer_is_no_difference_and_all_else_in_the_file_is(layout: Layout) -> None:
+    config = layout.config / "opensearch.yml"
+    config.write_text(NODES_DN.format(more=""))
+    running = fingerprint(layout)
+    config.write_text(NODES_DN.format(more='  - "CN=os2,O=x"\n'))
+    assert differences(running, fingerprint(layout)) == []
+    config.write_text(NODES_DN.format(more="discovery.type: single-node\n"))
+    assert differences(running, fingerprint(layout)) == ["config"]
+
+
 def test_a_process_without_a_record_must_restart(layout: Layout) -> None:
     assert differences(None, fingerprint(layout)) == ["unknown"]
 

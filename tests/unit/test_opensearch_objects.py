@@ -19,6 +19,7 @@ from ansible.module_utils.opensearch_objects import (
     plan_cluster_settings,
     plan_exclusion,
     plan_mappings,
+    plan_nodes,
     plan_purge,
     plan_roles,
     plan_templates,
@@ -235,6 +236,20 @@ def test_a_mapping_keeps_what_others_put_into_it() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("found", "sent"),
+    [
+        ({}, ["CN=os1", "CN=os2"]),
+        ({"research": {"nodes_dn": ["CN=os2", "CN=os1"]}}, None),
+        ({"research": {"nodes_dn": ["CN=os1", "CN=gone"]}}, ["CN=os1", "CN=os2"]),
+        ({"remote": {"nodes_dn": ["CN=far"]}}, ["CN=os1", "CN=os2"]),
+    ],
+)
+def test_nodes(found: dict[str, Any], sent: list[str] | None) -> None:
+    plan = plan_nodes(found, {"research": ["CN=os2", "CN=os1"]})
+    assert [change.body["nodes_dn"] for change in plan.changes] == ([sent] if sent else [])
+
+
 def test_purge_spares_what_is_listed_and_what_the_plugin_owns() -> None:
     found: dict[str, Any] = {
         "app": {},
@@ -314,6 +329,14 @@ OURS = {"node_id": "i4", "node_name": "os4"}
             [
                 ("DELETE", f"{VOTING}?wait_for_removal=false"),
                 ("POST", f"{VOTING}?node_ids=i9&timeout=9s"),
+            ],
+        ),
+        (
+            [{"node_id": "_absent_", "node_name": "os9"}, OURS],
+            "cleared",
+            [
+                ("DELETE", f"{VOTING}?wait_for_removal=false"),
+                ("POST", f"{VOTING}?node_names=os9&timeout=9s"),
             ],
         ),
     ],

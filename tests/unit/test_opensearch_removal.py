@@ -12,6 +12,7 @@ from ansible.module_utils.opensearch_drain import Drain, await_drained
 from ansible.module_utils.opensearch_removal import (
     Disk,
     disks_from,
+    has_left,
     has_shards,
     may_drain,
     may_remove,
@@ -199,6 +200,14 @@ def test_a_node_that_has_left_can_be_removed() -> None:
 )
 def test_has_shards(found: ClusterState, reasons: list[str]) -> None:
     assert codes(has_shards(found, "os4")) == reasons
+
+
+def test_has_left() -> None:
+    assert codes(has_left(state(), "os4")) == ["still_member"]
+    gone = state(names=("os1", "os2", "os3"))
+    assert has_left(gone, "os4").ok
+    lost = state(shard(None, state="UNASSIGNED"), names=("os1", "os2", "os3"), elected=None)
+    assert codes(has_left(lost, "os4")) == ["no_manager", "primary_not_started"]
 
 
 @pytest.mark.parametrize(
