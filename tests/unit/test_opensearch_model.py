@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 Answer = dict[str, Any]
 ACTIVE = ("STARTED", "RELOCATING")
 SHAPES = (["cluster_manager", "data"], ["data"], ["cluster_manager"])
-MANY = settings(max_examples=600, deadline=None)
+MANY = settings(max_examples=700, deadline=None)
 
 
 @st.composite
@@ -25,7 +25,9 @@ def copies(draw: st.DrawFn, nodes: list[str], index: str, number: int) -> list[A
     places = draw(st.permutations(nodes))[: draw(st.integers(1, min(3, len(nodes))))]
     listed: list[Answer] = []
     for place in places:
-        usual = st.sampled_from(["STARTED"] * 5 + ["RELOCATING", "INITIALIZING", "UNASSIGNED"])
+        usual = st.sampled_from(
+            ["STARTED"] * 5 + ["RELOCATING"] * 3 + ["INITIALIZING", "UNASSIGNED"]
+        )
         state = draw(usual)
         free = [name for name in nodes if name not in places]
         if state == "RELOCATING" and not free:
@@ -35,7 +37,7 @@ def copies(draw: st.DrawFn, nodes: list[str], index: str, number: int) -> list[A
                 "index": index,
                 "shard": number,
                 "primary": not listed,
-                "searchOnly": draw(st.sampled_from([False] * 7 + [True])) and bool(listed),
+                "searchOnly": draw(st.sampled_from([False] * 3 + [True])) and bool(listed),
                 "state": state,
                 "node": None if state == "UNASSIGNED" else place,
                 "relocating_node": draw(st.sampled_from(free)) if state == "RELOCATING" else None,

@@ -1,0 +1,126 @@
+"""A node comes and goes while documents are written and searched, and no other node restarts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.conftest import Cluster, Host, Traffic
+from tests.cluster.test_operation import kill_tree, nothing_lost
+
+pytestmark = pytest.mark.timeout(2400)
+
+Record = Callable[[str], None]
+Busy = Callable[[], Traffic]
+SPARE = Host("os4", "10.77.0.34")
+
+
+def edit(cluster: Cluster, member: bool) -> None:
+    """Put the spare host into the search tier's groups, or take it out, as a sysadmin does."""
+    path = cluster.inventory / "hosts.yml"
+    inventory = yaml.safe_load(path.read_text())
+    tier = inventory["all"]["children"]["opensearch"]["children"]
+    for group in ("opensearch_manager", "opensearch_hot"):
+        hosts = tier[group]["hosts"]
+        hosts.pop(SPARE.name, None)
+        if member:
+            hosts[SPARE.name] = {}
+    path.write_text(yaml.safe_dump(inventory))
+
+
+def started(cluster: Cluster) -> dict[str, str]:
+    return {host.name: host.started() for host in cluster.hosts.values()}
+
+
+def copies_on(cluster: Cluster, name: str) -> int:
+    """Return how many copies a node holds, by the cluster's state."""
+    state = cluster.request("GET", "/_cluster/state/nodes,routing_nodes")
+    identity = [key for key, node in state["nodes"].items() if node["name"] == name]
+    return sum(len(state["routing_nodes"]["nodes"].get(key, [])) for key in identity)
+
+
+def members(cluster: Cluster) -> list[str]:
+    nodes = cluster.request("GET", "/_cluster/state/nodes")["nodes"]
+    return sorted(node["name"] for node in nodes.values())
+
+
+def voting_exclusions(cluster: Cluster) -> list[Any]:
+    coordination = cluster.request("GET", "/_cluster/state/metadata")["metadata"]
+    listed: list[Any] = coordination["cluster_coordination"]["voting_config_exclusions"]
+    return listed
+
+
+def test_a_node_is_added(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    edit(cluster, member=True)
+    before = started(cluster)
+    with traffic() as seen:
+        run = cluster.play("add_node.yml").succeeded()
+    assert started(cluster) == before, "another node was restarted"
+    assert members(cluster) == ["os1", "os2", "os3", "os4"]
+    assert copies_on(cluster, SPARE.name) > 0
+    nothing_lost(cluster, seen, record, f"node added, {run.seconds:.0f} s, no other restarted")
+
+
+def test_a_node_that_is_needed_is_not_removed(cluster: Cluster) -> None:
+    index = "research_assistant_everywhere"
+    body = {"settings": {"number_of_shards": 1, "number_of_replicas": 3}}
+    cluster.request("PUT", f"/{index}", body=body)
+    cluster.wait_for_green()
+    try:
+        run = cluster.play("remove_node.yml", "-e", "node=os4 opensearch_gate_timeout=3")
+        assert f"{index} has 4 copies and, without os4, room for 3" in run.refused()
+        assert run.changed == {}
+    finally:
+        cluster.request("DELETE", f"/{index}")
+    assert cluster.allocation() == {}
+
+
+def test_an_interrupted_removal_is_undone(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    with traffic() as seen:
+        process = cluster.start("remove_node.yml", "-e", "node=os4")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "(3/8)" in line:
+                break
+        kill_tree(process.pid)
+        process.wait()
+        assert "cluster.routing.allocation.exclude._name" in cluster.allocation()
+        cluster.play("remove_node.yml", "-e", "node=os4 undo=true").succeeded()
+    assert members(cluster) == ["os1", "os2", "os3", "os4"]
+    assert copies_on(cluster, SPARE.name) > 0
+    assert voting_exclusions(cluster) == []
+    nothing_lost(cluster, seen, record, "removal killed in the drain, and undone")
+
+
+def test_an_interrupted_removal_goes_on(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    before = started(cluster)
+    with traffic() as seen:
+        process = cluster.start("remove_node.yml", "-e", "node=os4")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "(4/8)" in line:
+                break
+        kill_tree(process.pid)
+        process.wait()
+        run = cluster.play("remove_node.yml", "-e", "node=os4").succeeded()
+    assert started(cluster) == before, "another node was restarted"
+    assert members(cluster) == ["os1", "os2", "os3"]
+    assert voting_exclusions(cluster) == []
+    assert SPARE.check("systemctl is-enabled opensearch || true").strip() == "disabled"
+    assert SPARE.check("ls /var/lib/opensearch/nodes").strip(), "the data was to be kept"
+    moved = re.search(r"of shards moved in [^.]*\.[^.]*\.", run.output)
+    record(f"node removed: {moved.group(0) if moved else 'nothing was left to move'}")
+    nothing_lost(cluster, seen, record, f"node removed, {run.seconds:.0f} s, gone on after a kill")
+    assert cluster.play("remove_node.yml", "-e", "node=os4").succeeded().changed == {}
+
+
+def test_the_edited_inventory_restarts_nothing(cluster: Cluster) -> None:
+    edit(cluster, member=False)
+    before = started(cluster)
+    cluster.play("site.yml").succeeded()
+    assert started(cluster) == before
+    assert cluster.play("site.yml").succeeded().changed == {}
