@@ -24,11 +24,10 @@ def edit(cluster: Cluster, member: bool) -> None:
     path = cluster.inventory / "hosts.yml"
     inventory = yaml.safe_load(path.read_text())
     tier = inventory["all"]["children"]["opensearch"]["children"]
-    for group in ("opensearch_manager", "opensearch_hot"):
-        hosts = tier[group]["hosts"]
-        hosts.pop(SPARE.name, None)
-        if member:
-            hosts[SPARE.name] = {}
+    hosts = tier["opensearch_hot"]["hosts"]
+    hosts.pop(SPARE.name, None)
+    if member:
+        hosts[SPARE.name] = {}
     path.write_text(yaml.safe_dump(inventory))
 
 

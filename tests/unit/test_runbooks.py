@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 
 RUNBOOK = "docs/runbooks/health-gate.md"
+GATE = (
+    "library/opensearch_health.py",
+    "module_utils/opensearch_gate.py",
+    "module_utils/opensearch_removal.py",
+    "module_utils/opensearch_verdict.py",
+)
 SAID = re.compile(r'\.(no|note)\(\s*"([a-z_]+)"|code = "([a-z_]+)"')
 # The state of a copy is its own code.
 STATES = {"relocating", "initializing"}
@@ -15,10 +21,7 @@ STATES = {"relocating", "initializing"}
 
 def said(project: Path) -> set[str]:
     """Return the codes in the sources of the gate."""
-    sources = [
-        *project.glob("module_utils/opensearch_*.py"),
-        project / "library/opensearch_health.py",
-    ]
+    sources = [project / path for path in GATE]
     found = [match for path in sources for match in SAID.findall(path.read_text())]
     return {noted or assigned for _, noted, assigned in found} | STATES
 

@@ -9,8 +9,6 @@ from typing import Any
 HOST = "opensearch-1"
 Process = Callable[[], str]
 Shell = Callable[[str], str]
-Module = Callable[..., dict[str, Any]]
-Four = Callable[..., list[bool]]
 
 
 def test_the_request_for_a_cluster_is_gone(shell: Shell) -> None:
