@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,37 @@ class FakeRedis:
         await self._answer()
         return self.values.get(key)
 
-    async def set(self, key: str, value: Any, nx: bool = False, ex: int = 0) -> None:
+    async def set(self, key: str, value: Any, nx: bool = False, ex: int = 0) -> bool | None:
         await self._answer()
-        if not (nx and key in self.values):
-            self.values[key] = value if isinstance(value, bytes) else value.encode()
+        if nx and key in self.values:
+            return None
+        self.values[key] = value if isinstance(value, bytes) else value.encode()
+        return True
+
+    def pipeline(self, transaction: bool) -> FakePipeline:
+        return FakePipeline(self)
+
+
+class FakePipeline:
+    """What is sent together."""
+
+    def __init__(self, redis: FakeRedis) -> None:
+        self.redis = redis
+        self.changes: dict[str, bytes | None] = {}
+
+    def set(self, key: str, value: bytes, ex: int) -> None:
+        self.changes[key] = value
+
+    def delete(self, key: str) -> None:
+        self.changes[key] = None
+
+    async def execute(self) -> None:
+        await self.redis._answer()
+        for key, value in self.changes.items():
+            if value is None:
+                self.redis.values.pop(key, None)
+            else:
+                self.redis.values[key] = value
 
 
 class Library:
@@ -166,6 +194,54 @@ def test_of_many_who_ask_one_computes() -> None:
         answers = await asyncio.gather(*(cache.get("k", library.search) for _ in range(50)))
         assert set(answers) == {b"old"}
         assert library.asked == 1
+
+    play(scenario)
+
+
+def test_of_many_processes_one_computes() -> None:
+    async def scenario(cache: SearchCache, redis: FakeRedis, library: Library) -> None:
+        others = [SearchCache(redis, SECTION, library.current) for _ in range(5)]  # type: ignore[arg-type]
+        answers = await asyncio.gather(*(node.get("k", library.search) for node in others))
+        assert set(answers) == {b"old"}
+        assert library.asked == 1
+        assert not [key for key in redis.values if "computing" in key]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_one_who_gives_up_is_not_waited_for(keep: bool) -> None:
+    async def scenario(cache: SearchCache, redis: FakeRedis, library: Library) -> None:
+        other = SearchCache(redis, SECTION, library.current)  # type: ignore[arg-type]
+        library.keep = False
+
+        async def broken() -> tuple[bytes, bool]:
+            await asyncio.sleep(0.02)
+            raise ValueError("broken")
+
+        first = asyncio.create_task(cache.get("k", library.search if keep else broken))
+        await asyncio.sleep(0.001)
+        start = time.monotonic()
+        assert await other.get("k", library.search) == b"old"
+        assert time.monotonic() - start < cache_module.WAIT_SECONDS / 2
+        await asyncio.gather(first, return_exceptions=True)
+
+    play(scenario)
+
+
+def test_one_who_died_is_waited_for_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "WAIT_SECONDS", 0.1)
+
+    async def scenario(cache: SearchCache, redis: FakeRedis, library: Library) -> None:
+        await cache.get("other", library.search)
+        generation = redis.values["research:generation"] + library.edition.encode()
+        redis.values[cache._claim_name("k", generation)] = b"1"
+        assert await cache.get("k", library.search) == b"old"
+        # and a claim of an earlier library holds nobody up
+        await cache.new_generation()
+        start = time.monotonic()
+        await cache.get("k", library.search)
+        assert time.monotonic() - start < 0.09
 
     play(scenario)
 

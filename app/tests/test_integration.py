@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -290,6 +291,31 @@ def test_what_is_new_is_found_at_once(library: Services, tmp_path: Path) -> None
             await take(parts, papers(tmp_path, *PAPERS[:2]))
             for node in (other, parts):
                 assert set(await ids(node, "zebra")) == {"zebra-1", "zebra-2"}
+
+    play(library, scenario)
+
+
+def test_many_nodes_ask_the_index_once(library: Services, tmp_path: Path) -> None:
+    """Thirty readers on three nodes want the same: one of the nodes searches."""
+
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        nodes = [build(parts.settings) for _ in range(3)]
+        asked: list[str] = []
+        for node in nodes:
+            request = node.search._request
+
+            async def counted(*given: Any, ask: Any = request) -> Any:
+                asked.append("once")
+                return await ask(*given)
+
+            node.search._request = counted  # type: ignore[method-assign]
+        async with contextlib.AsyncExitStack() as stack:
+            for node in nodes:
+                await stack.enter_async_context(node.connected())
+            found = await asyncio.gather(*(ids(node, "zebra") for node in nodes * 10))
+        assert len({tuple(answer) for answer in found}) == 1
+        assert len(asked) == 1
 
     play(library, scenario)
 

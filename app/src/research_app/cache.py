@@ -31,6 +31,10 @@ FAILURES = (RedisError, OSError, TimeoutError)
 
 # after a failure the cache is left alone this long, so that it costs one search a time-out
 REST_SECONDS = 5.0
+# how long another process is waited for that computes the same answer, and how long its claim to
+# be the one is believed if it dies over it
+WAIT_SECONDS = 1.0
+CLAIM_SECONDS = 10
 
 
 class CacheUnavailableError(Exception):
@@ -127,10 +131,53 @@ class SearchCache:
         metrics.CACHE.labels("miss" if answer is None else "hit").inc()
         if answer is not None:
             return answer
-        answer, keep = await compute()
-        if keep and generation is not None:
-            await self._store(key, generation, answer)
+        if generation is None:
+            return (await compute())[0]
+        claim = self._claim_name(key, generation)
+        if not await self._claim(claim):
+            answer = await self._wait_for_other(key, claim)
+            if answer is not None:
+                metrics.CACHE.labels("shared").inc()
+                return answer
+        try:
+            answer, keep = await compute()
+        except BaseException:
+            await self._settle(claim)
+            raise
+        await self._settle(claim, (self._name(key), generation + answer) if keep else None)
         return answer
+
+    def _claim_name(self, key: str, generation: bytes) -> str:
+        return f"{self._section.prefix}computing:{key}:{generation.decode()}"
+
+    async def _claim(self, claim: str) -> bool:
+        """Whether it is for this process to compute an answer; if in doubt, it is."""
+        assert self._redis is not None  # noqa: S101
+        try:
+            async with asyncio.timeout(2 * self._section.timeout_seconds):
+                return bool(await self._redis.set(claim, b"1", nx=True, ex=CLAIM_SECONDS))
+        except FAILURES as error:
+            self._failed(error)
+            return True
+
+    async def _wait_for_other(self, key: str, claim: str) -> bytes | None:
+        """The answer that another process computes, or None: it takes too long, or gave up."""
+        assert self._redis is not None  # noqa: S101
+        deadline = time.monotonic() + WAIT_SECONDS
+        pause = WAIT_SECONDS / 100
+        while time.monotonic() < deadline:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, WAIT_SECONDS / 10)
+            try:
+                async with asyncio.timeout(2 * self._section.timeout_seconds):
+                    claimed = await self._redis.get(claim)
+            except FAILURES as error:
+                self._failed(error)
+                return None
+            _, answer = await self._look_up(key)
+            if answer is not None or claimed is None:
+                return answer
+        return None
 
     async def _look_up(self, key: str) -> tuple[bytes | None, bytes | None]:
         """The generation now, and the answer if it is of that generation."""
@@ -158,13 +205,18 @@ class SearchCache:
         await self._redis.set(self._mark_key, uuid.uuid4().hex, nx=True)
         return cast("bytes | None", await self._redis.get(self._mark_key))
 
-    async def _store(self, key: str, generation: bytes, answer: bytes) -> None:
+    async def _settle(self, claim: str, kept: tuple[str, bytes] | None = None) -> None:
+        """Keep an answer, then tell those who wait for it that nobody computes it any more."""
         assert self._redis is not None  # noqa: S101
+        if time.monotonic() < self._rest_until:
+            return
         try:
             async with asyncio.timeout(2 * self._section.timeout_seconds):
-                await self._redis.set(
-                    self._name(key), generation + answer, ex=self._section.ttl_seconds
-                )
+                pipeline = self._redis.pipeline(transaction=False)
+                if kept is not None:
+                    pipeline.set(*kept, ex=self._section.ttl_seconds)
+                pipeline.delete(claim)
+                await pipeline.execute()
         except FAILURES as error:
             self._failed(error)
 
