@@ -70,7 +70,7 @@ class Listing(BaseModel):
 
 def place_of(root: str, source: str) -> str:
     """Where a thing is: the path of its file, with the line where it is one of many."""
-    if not root or source.startswith("/"):
+    if not root or source == root or source.startswith("/") or "://" in source:
         return source
     folder, _, name = root.rpartition("/")
     if source == name or source.startswith(f"{name}:"):

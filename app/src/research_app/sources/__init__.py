@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from research_app.sources import folder, pdf_folder, podcast, recording_folder
-from research_app.sources.document import Kind, Source
+from research_app.sources import arxiv, bibtex, folder, pdf_folder, podcast, recording_folder
+from research_app.sources.document import Candidate, Kind, Refusal, Source
 from research_app.sources.tools import NO_TOOLS, Tools
+
+Found = Iterator[Candidate | Refusal]
 
 
 class UnknownSourceError(Exception):
@@ -16,7 +19,7 @@ class UnknownSourceError(Exception):
 
 def is_address(location: str) -> bool:
     """Whether a location is somewhere on the web."""
-    return location.lower().startswith(("http://", "https://"))
+    return location.lower().startswith(("http://", "https://", arxiv.PREFIX))
 
 
 def absolute(location: str) -> str:
@@ -32,6 +35,8 @@ def open_source(location: str | Path, kind: Kind, tools: Tools = NO_TOOLS) -> So
 
 def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:
     """Choose the reader of a path or an address by what it is."""
+    if arxiv.is_reference(str(location)):
+        return Source(arxiv.read(str(location), kind, tools), batch=arxiv.PAGE)
     if is_address(str(location)):
         return Source(podcast.read_address(str(location), kind, tools), batch=16)
     path = Path(location)
@@ -41,18 +46,24 @@ def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:
         if folder.files(path):
             return Source(folder.read(path, kind, tools), batch=_few_or(32, tools))
         raise UnknownSourceError(f"{path}: nothing to read in this directory or below it")
-    name = path.name.lower()
-    if name.endswith(".pdf"):
-        return Source(pdf_folder.read(path, kind), batch=16)
-    if name.endswith(folder.JSON_LINES):
-        return Source(folder.read_lines(path, kind, tools), batch=500)
-    if name.endswith(recording_folder.SUFFIXES):
-        return Source(recording_folder.read([path], path.parent, kind, tools), batch=16)
-    if name.endswith(podcast.SUFFIX):
-        return Source(podcast.read(path, kind, tools), batch=_few_or(16, tools))
+    return _file(path, kind, tools)
+
+
+def _file(path: Path, kind: Kind, tools: Tools) -> Source:
+    """Choose the reader of a file by its name."""
+    readers: tuple[tuple[tuple[str, ...], int, Callable[[], Found]], ...] = (
+        ((".pdf",), 16, lambda: pdf_folder.read(path, kind)),
+        (folder.JSON_LINES, 500, lambda: folder.read_lines(path, kind, tools)),
+        (bibtex.SUFFIX, 200, lambda: bibtex.read(path, kind)),
+        (recording_folder.SUFFIXES, 16, lambda: recording_folder.read([path], path.parent, kind, tools)),
+        (podcast.SUFFIX, _few_or(16, tools), lambda: podcast.read(path, kind, tools)),
+    )
+    for suffixes, batch, read in readers:
+        if path.name.lower().endswith(suffixes):
+            return Source(read(), batch)
     raise UnknownSourceError(
-        f"{path}: give a .jsonl or .jsonl.gz file, a PDF, a recording, captions (.vtt, .srt),"
-        " a podcast's feed (.rss, .xml), or a directory"
+        f"{path}: give a .jsonl, .jsonl.gz or .bib file, a PDF, a recording, captions (.vtt, .srt),"
+        " a podcast's feed (.rss, .xml), arxiv:NUMBER or arxiv:WORDS, or a directory"
     )
 
 

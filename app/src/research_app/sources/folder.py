@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from research_app.sources import catalogue, jsonlines, pdf_folder, podcast, recording_folder
+from research_app.sources import bibtex, catalogue, jsonlines, pdf_folder, podcast, recording_folder
 from research_app.sources.document import Candidate, Kind, Refusal
 from research_app.sources.tools import Tools
 
 JSON_LINES = (".jsonl", ".jsonl.gz")
-READ = (".pdf", *JSON_LINES, *podcast.SUFFIX, *recording_folder.SUFFIXES)
+READ = (".pdf", *JSON_LINES, *bibtex.SUFFIX, *podcast.SUFFIX, *recording_folder.SUFFIXES)
 
 
 def files(root: Path) -> list[Path]:
@@ -32,6 +32,8 @@ def read(root: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
         if name.endswith(JSON_LINES):
             claimed |= catalogue.claimed(path) if catalogue.is_catalogue(path) else set()
             yield from read_lines(path, kind, tools)
+        elif name.endswith(bibtex.SUFFIX):
+            yield from bibtex.read(path, kind)
         elif name.endswith(podcast.SUFFIX) and podcast.looks_like_a_feed(path):
             claimed |= podcast.claimed(path)
             yield from podcast.read(path, kind, tools)

@@ -1,0 +1,204 @@
+"""BibTeX files: each entry on its own, so that a malformed one is refused alone."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bibtexparser
+from bibtexparser.bparser import BibTexParser
+from bibtexparser.latexenc import latex_to_unicode
+
+from research_app.sources.document import (
+    Candidate,
+    Kind,
+    Refusal,
+    RefusedError,
+    one_line,
+    ready,
+    validated,
+)
+
+SUFFIX = (".bib",)
+MAX_BYTES = 128 * 1024 * 1024
+MAX_ENTRY = 256 * 1024
+MAX_DEPTH = 100
+
+BEGIN = re.compile(r"^[ \t]*@[ \t]*(\w+)[ \t]*([{(])", re.M)
+KEY = re.compile(r"\s*([^\s,{}]*)")
+NO_ENTRY = ("comment", "preamble")
+VENUES = ("journal", "journaltitle", "booktitle", "publisher", "school", "institution")
+YEAR = re.compile(r"\b(1\d{3}|2\d{3})\b")
+TIE = re.compile(r"(?<!\\)~")
+STYLE = re.compile(r"\\(?:emph|text[a-z]{2}|math[a-z]{2}|mbox|url|uppercase|enquote)\s*(?=\{)")
+COMMAND = re.compile(r"\\[a-zA-Z]+\*?\s*|[{}]")
+DOI_ADDRESS = re.compile(r"^(?:doi:\s*|https?://(?:dx\.)?doi\.org/)", re.I)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The text of one entry, and the line on which it begins."""
+
+    form: str
+    key: str
+    text: str
+    line: int
+    fault: str = ""
+
+
+def entries(text: str) -> Iterator[Entry]:
+    """The entries of a file; one without its end goes to where the next begins."""
+    begins = list(BEGIN.finditer(text))
+    line, counted, skip_to = 1, 0, 0
+    for number, begin in enumerate(begins):
+        if begin.start() < skip_to:
+            continue  # inside of the entry before
+        line += text.count("\n", counted, begin.start())
+        counted = begin.start()
+        limit = begins[number + 1].start() if number + 1 < len(begins) else len(text)
+        end, fault = _end(text, begin.end() - 1)
+        skip_to = limit if fault else end
+        found = KEY.match(text, begin.end())
+        key = found[1] if found else ""
+        yield Entry(begin[1].lower(), key, text[begin.start() : skip_to].strip(), line, fault)
+
+
+def _end(text: str, start: int) -> tuple[int, str]:
+    """Behind the brace or parenthesis that closes an entry, or what is wrong."""
+    depth = 0
+    closing = ")" if text[start] == "(" else ""
+    at = start
+    while at < len(text) and at - start <= MAX_ENTRY:
+        letter = text[at]
+        if letter == "\\":
+            at += 1
+        elif letter == "{":
+            depth += 1
+        elif letter == "}":
+            depth -= 1
+            if depth < 0:
+                return at, "a closing brace has no opening one"
+        if depth > MAX_DEPTH:
+            return at, "its braces are nested too deeply"
+        if depth == 0 and letter in ("}", ")") and letter == (closing or "}"):
+            return at + 1, ""
+        at += 1
+    if at < len(text):
+        return at, f"it is over {MAX_ENTRY // 1024} KiB"
+    return at, "it has no end: a closing brace is missing"
+
+
+def plain(value: str) -> str:
+    """Text without LaTeX: accents as letters, no braces and no commands."""
+    text = latex_to_unicode(STYLE.sub("", TIE.sub(" ", value)))
+    return one_line(COMMAND.sub("", text).replace("---", "\u2014").replace("--", "\u2013"))
+
+
+def names(value: str) -> list[str]:
+    """The names of an author field, given name first."""
+    found = []
+    for name in re.split(r"\s+and\s+", value.strip()):
+        if name.lower() == "others":
+            continue
+        family, comma, given = (part.strip() for part in _partitioned(name))
+        found.append(plain(f"{given} {family}" if comma else name))
+    return [name for name in found if name]
+
+
+def _partitioned(name: str) -> tuple[str, str, str]:
+    """A name at its first comma that is not in braces."""
+    depth = 0
+    for at, letter in enumerate(name):
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        if letter == "," and depth == 0:
+            return name[:at], ",", name[at + 1 :].rpartition(",")[2]
+    return name, "", ""
+
+
+def _parsed(entry: Entry, strings: dict[str, str]) -> dict[str, str]:
+    parser = BibTexParser(common_strings=True, ignore_nonstandard_types=False)
+    needed = "\n".join(
+        text for name, text in strings.items() if re.search(rf"\b{re.escape(name)}\b", entry.text)
+    )
+    try:
+        found = bibtexparser.loads(f"{needed}\n{entry.text}\n", parser).entries
+    except Exception as error:  # its grammar raises whatever its parts do
+        raise RefusedError(f"not BibTeX ({type(error).__name__})") from None
+    if len(found) != 1:
+        raise RefusedError("not BibTeX: a comma, a quote or a name that is defined may be missing")
+    return {name.lower(): str(value) for name, value in found[0].items()}
+
+
+def described(known: dict[str, str], kind: Kind) -> dict[str, Any]:
+    """The fields of a document that an entry gives."""
+    authors = names(known.get("author") or known.get("editor") or "")
+    year = YEAR.search(known.get("year") or known.get("date") or "")
+    doi = DOI_ADDRESS.sub("", plain(known.get("doi", "")))
+    title = plain(known.get("title", ""))
+    url = known.get("url", "").replace("\\", "").strip()
+    fields: dict[str, Any] = {
+        "kind": kind,
+        "title": title,
+        "authors": authors,
+        "year": int(year[1]) if year else None,
+        "venue": next((plain(known[name]) for name in VENUES if known.get(name)), ""),
+        "abstract": plain(known.get("abstract", "")),
+        "doi": doi,
+        "url": url or (f"https://doi.org/{doi}" if doi else None),
+        "language": plain(known.get("language") or known.get("langid") or ""),
+    }
+    return fields | {"id": doi or f"bib-{_fingerprint(title, authors, fields['year'])}"}
+
+
+def _fingerprint(title: str, authors: list[str], year: int | None) -> str:
+    """The same for the same work, whatever the key of its entry is."""
+    family = authors[0].split()[-1] if authors and authors[0].split() else ""
+    words = re.findall(r"\w+", f"{title} {family} {year or ''}".casefold())
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()[:20]
+
+
+def _candidate(entry: Entry, strings: dict[str, str], kind: Kind, source: str) -> Candidate:
+    if entry.fault:
+        raise RefusedError(entry.fault)
+    return ready(validated(described(_parsed(entry, strings), kind)), source)
+
+
+def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+    """Every entry of a file."""
+    logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it says is said below
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            yield Refusal(path.name, f"the file is over {MAX_BYTES // 2**20} MiB")
+            return
+        text = _decoded(path.read_bytes())
+    except OSError as error:
+        yield Refusal(path.name, f"cannot be read: {error.strerror}")
+        return
+    strings: dict[str, str] = {}
+    count = 0
+    for entry in entries(text):
+        if entry.form in NO_ENTRY:
+            continue
+        if entry.form == "string" and not entry.fault:
+            strings[entry.key.partition("=")[0]] = entry.text
+            continue
+        count += 1
+        source = f"{path.name}:{entry.line}"
+        try:
+            yield _candidate(entry, strings, kind, source)
+        except RefusedError as error:
+            yield Refusal(source, f"{entry.key or 'an entry without a key'}: {error}")
+    if count == 0:
+        yield Refusal(path.name, "no BibTeX entry in it")
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
