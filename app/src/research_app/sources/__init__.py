@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from research_app.sources import arxiv, bibtex, folder, pdf_folder, podcast, recording_folder
@@ -51,12 +52,13 @@ def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:
 
 def _file(path: Path, kind: Kind, tools: Tools) -> Source:
     """Choose the reader of a file by its name."""
+    recording = partial(recording_folder.read, [path], path.parent, kind, tools)
     readers: tuple[tuple[tuple[str, ...], int, Callable[[], Found]], ...] = (
-        ((".pdf",), 16, lambda: pdf_folder.read(path, kind)),
-        (folder.JSON_LINES, 500, lambda: folder.read_lines(path, kind, tools)),
-        (bibtex.SUFFIX, 200, lambda: bibtex.read(path, kind)),
-        (recording_folder.SUFFIXES, 16, lambda: recording_folder.read([path], path.parent, kind, tools)),
-        (podcast.SUFFIX, _few_or(16, tools), lambda: podcast.read(path, kind, tools)),
+        ((".pdf",), 16, partial(pdf_folder.read, path, kind)),
+        (folder.JSON_LINES, 500, partial(folder.read_lines, path, kind, tools)),
+        (bibtex.SUFFIX, 200, partial(bibtex.read, path, kind)),
+        (recording_folder.SUFFIXES, 16, recording),
+        (podcast.SUFFIX, _few_or(16, tools), partial(podcast.read, path, kind, tools)),
     )
     for suffixes, batch, read in readers:
         if path.name.lower().endswith(suffixes):
