@@ -66,6 +66,11 @@ def test_srt() -> None:
     ]
 
 
+def test_numbers_and_lines_that_only_look_empty() -> None:
+    text = "WEBVTT\n\n1\n00:01.000 --> 00:02.000\n \none\n \n2\n00:03.000 --> 00:04.000\n42\n"
+    assert cues(text) == [Cue(1, 2, "one"), Cue(3, 4, "42")]
+
+
 MALFORMED = [
     ("WEBVTT\n\n00:01 --> soon\nx", 'line 3: "00:01 --> soon" is not a time'),
     ("1\n00:00:01,000 -> 00:00:04,000\nx", "not captions: there is no time"),

@@ -143,8 +143,8 @@ def ingest(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="A folder, a PDF, JSON lines, captions (.vtt, .srt), a podcast's feed: the file"
-            " or its address.",
+            help="A folder of anything, a PDF, JSON lines, a recording, captions (.vtt, .srt), a"
+            " podcast's feed or its address, a video or a list of videos on YouTube.",
         ),
     ],
     kind: Annotated[

@@ -77,7 +77,7 @@ def _without_mark(content: bytes) -> str:
 
 def cues(text: str) -> list[Cue]:
     """The captions of a WebVTT or SRT file, without markup and repetitions."""
-    lines = [line.strip() for line in _BREAK.split(text.lstrip("\ufeff\n\r\t "))]
+    lines = _BREAK.split(text.lstrip("\ufeff\n\r\t "))
     times = _times(lines)
     if not times:
         raise RefusedError("not captions: there is no time (00:00:01.000 --> 00:00:02.000) in it")
@@ -107,13 +107,18 @@ def _times(lines: list[str]) -> list[tuple[int, float, float]]:
 
 
 def _words_of(lines: list[str], blank_ends: bool) -> str:
-    """The words of one caption; an empty line ends them in WebVTT, and not always in SRT."""
+    """The words of one caption; an empty line ends them in WebVTT, and not always in SRT.
+
+    A line with a space in it is not empty: YouTube's captions have one above their words.
+    """
     if blank_ends and "" in lines:
         lines = lines[: lines.index("")]
-    while lines and not lines[-1]:
+    while lines and not lines[-1].strip():
         lines = lines[:-1]
-    if lines and not blank_ends and _NUMBER.fullmatch(lines[-1]):
-        lines = lines[:-1]  # the number of the next one
+    if lines and _NUMBER.fullmatch(lines[-1].strip()):
+        alone = len(lines) > 1 and not lines[-2].strip()
+        if alone or not blank_ends:
+            lines = lines[:-1]  # the number of the next one
     return "\n".join(lines)
 
 

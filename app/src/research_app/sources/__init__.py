@@ -7,7 +7,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from research_app.sources import arxiv, bibtex, folder, pdf_folder, podcast, recording_folder
+from research_app.sources import (
+    arxiv,
+    bibtex,
+    folder,
+    pdf_folder,
+    podcast,
+    recording_folder,
+    youtube,
+)
 from research_app.sources.document import Candidate, Kind, Refusal, Source
 from research_app.sources.tools import NO_TOOLS, Tools
 
@@ -39,7 +47,8 @@ def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:
     if arxiv.is_reference(str(location)):
         return Source(arxiv.read(str(location), kind, tools), batch=arxiv.PAGE)
     if is_address(str(location)):
-        return Source(podcast.read_address(str(location), kind, tools), batch=16)
+        reader = youtube if youtube.is_youtube(str(location)) else podcast
+        return Source(reader.read_address(str(location), kind, tools), batch=16)
     path = Path(location)
     if not path.exists():
         raise UnknownSourceError(f"{path}: no such file or directory")
