@@ -110,9 +110,8 @@ class Cluster:
 
     inventory: Path
     hosts: dict[str, Host]
-    password: str
-    admin_password: str
-    measured: list[str] = field(default_factory=list)
+    password: str = field(repr=False)
+    admin_password: str = field(repr=False)
 
     def __getitem__(self, name: str) -> Host:
         return self.hosts[name]

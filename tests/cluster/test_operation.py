@@ -77,9 +77,8 @@ def test_a_changed_heap(cluster: Cluster, traffic: Busy, record: Record) -> None
         run = cluster.play("opensearch.yml", "-e", "opensearch_heap=600m").succeeded()
     assert sorted(restarts(run)) == ["os1", "os2", "os3"]
     for host in cluster.hosts.values():
-        assert "-Xmx600m" in host.check(
-            "tr '\\0' ' ' </proc/$(pgrep -f org.opensearch.boot)/cmdline"
-        )
+        pid = host.check("systemctl show opensearch --property=MainPID --value").strip()
+        assert "-Xmx600m" in host.check(f"tr '\\0' ' ' </proc/{pid}/cmdline")
     nothing_lost(cluster, seen, record, f"changed heap, {run.seconds:.0f} s")
 
 
