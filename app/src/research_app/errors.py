@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from research_app.auth.local import login_address
@@ -21,6 +23,17 @@ RETRY = {"Retry-After": "5", "Cache-Control": "no-store"}
 BUSY = "The library cannot be searched right now. Please try again in a moment."
 BROKEN = "Something went wrong on our side. Please try again in a moment."
 NO_PAGE = "There is no such page here."
+
+
+class Problem(BaseModel):
+    """What a program is told when a request fails: in words, and which fields are meant."""
+
+    detail: str
+    fields: list[str] = []
+
+
+# what any operation may answer
+ANSWERS: dict[int | str, dict[str, Any]] = {422: {"model": Problem}, 429: {"model": Problem}}
 
 
 def wants_json(request: Request) -> bool:

@@ -39,6 +39,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        responses=errors.ANSWERS,
     )
     app.state.services = parts
     app.include_router(api.router)

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 
 from research_app.answer.events import Answer, Done, Event, Notice, Sources, Text
-from research_app.search.query import SearchQuery, reader_words
+from research_app.search.query import SearchQuery, Words
 from research_app.services import Services
 
 router = APIRouter()
@@ -21,12 +21,21 @@ router = APIRouter()
 # for the proxies: every event at once, and no copy of it
 STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 LOOK_SECONDS = 0.5
+# of one event; its data is JSON
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": ["sources", "text", "notice", "done"]},
+        "data": {"type": "string"},
+    },
+}
 
 
 class Question(BaseModel):
     """What a reader wants to know."""
 
-    q: Annotated[str, AfterValidator(reader_words)]
+    q: Words
 
 
 def _services(request: Request) -> Services:
@@ -59,7 +68,7 @@ def message(event: Event) -> bytes:
         200: {
             "description": "With Accept: application/json the whole answer. Otherwise events:"
             " sources, then text, bit by bit, perhaps notice, at last done.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENT}},
         },
         503: {},
     },

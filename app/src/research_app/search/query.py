@@ -26,12 +26,20 @@ def reader_words(text: str) -> str:
     return text
 
 
+# the limits are told to programs; what counts is the text without superfluous space
+Words = Annotated[
+    str,
+    AfterValidator(reader_words),
+    Field(json_schema_extra={"minLength": MIN_QUERY, "maxLength": MAX_QUERY}),
+]
+
+
 class SearchQuery(BaseModel):
     """One search; every field is in the address of the page that shows it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    q: Annotated[str, AfterValidator(reader_words)]
+    q: Words
     kind: Annotated[tuple[Kind, ...], Field(max_length=10)] = ()
     venue: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
     author: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
