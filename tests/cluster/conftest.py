@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
@@ -312,6 +314,24 @@ def missing(cluster: Cluster, acknowledged: list[int]) -> list[int]:
         found = client.mget(index=INDEX, body={"ids": ids}, _source=False)
         lost += [int(doc["_id"]) for doc in found["docs"] if not doc.get("found")]
     return lost
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a controller with its workers, as the loss of its machine would."""
+    controller = psutil.Process(pid)
+    for process in [controller, *controller.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def nothing_lost(cluster: Cluster, seen: Seen, record: Callable[[str], None], what: str) -> None:
+    """Assert that every search was answered and every acknowledged document is there."""
+    record(f"{what}: {seen.summary()}")
+    assert len(seen.acknowledged) > 20, "the writer hardly wrote"
+    assert seen.failed_searches == []
+    assert seen.refused_writes == []
+    assert missing(cluster, seen.acknowledged) == []
+    assert cluster.allocation() == {}
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.conftest import Cluster, Host, Traffic
-from tests.cluster.test_operation import kill_tree, nothing_lost
+from tests.cluster.conftest import Cluster, Host, Traffic, kill_tree, nothing_lost
 
 pytestmark = pytest.mark.timeout(2400)
 

@@ -1,45 +1,22 @@
 """Everything a sysadmin does to a running cluster costs no document and no search.
 
-The tests follow each other on one cluster, from the version it is deployed with to the next one.
+The tests follow each other on one cluster.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.cluster.conftest import Cluster, Run, Seen, Traffic, missing
+from tests.cluster.conftest import Cluster, Run, Traffic, kill_tree, missing, nothing_lost
 
 pytestmark = pytest.mark.timeout(2400)
 
-NEXT_VERSION = ["-e", f"@{Path(__file__).parent / 'next_version.yml'}"]
-
 Record = Callable[[str], None]
 Busy = Callable[[], Traffic]
-
-
-def nothing_lost(cluster: Cluster, seen: Seen, record: Record, what: str) -> None:
-    """Assert that every search was answered and every acknowledged document is there."""
-    record(f"{what}: {seen.summary()}")
-    assert len(seen.acknowledged) > 20, "the writer hardly wrote"
-    assert seen.failed_searches == []
-    assert seen.refused_writes == []
-    assert missing(cluster, seen.acknowledged) == []
-    assert cluster.allocation() == {}
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a controller with its workers, as the loss of its machine would."""
-    controller = psutil.Process(pid)
-    for process in [controller, *controller.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def restarts(run: Run) -> list[str]:
@@ -166,30 +143,3 @@ def test_a_second_node_lost_is_waited_for(cluster: Cluster, traffic: Busy, recor
     record(f"a second node killed: {seen.summary()}")
     assert missing(cluster, seen.acknowledged) == []
     assert cluster.allocation() == {}
-
-
-def test_disks_over_the_watermark_are_named_before_an_upgrade(cluster: Cluster) -> None:
-    said = cluster.play(
-        "upgrade_opensearch.yml", *NEXT_VERSION, "-e", "opensearch_disk_low=10%"
-    ).refused()
-    assert "disk is used" in said
-    assert "Nothing was changed" in said
-    assert cluster.versions() == {"3.5.0"}
-
-
-def test_site_does_not_upgrade_by_itself(cluster: Cluster) -> None:
-    said = cluster.play("opensearch.yml", *NEXT_VERSION).refused()
-    assert "playbooks/upgrade_opensearch.yml checks whether that is possible" in said
-    assert cluster.versions() == {"3.5.0"}
-
-
-def test_upgrade(cluster: Cluster, traffic: Busy, record: Record) -> None:
-    with traffic() as seen:
-        run = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
-    assert cluster.versions() == {"3.8.0"}
-    assert "There is no way back node by node" in run.output
-    nothing_lost(cluster, seen, record, f"upgrade 3.5.0 to 3.8.0, {run.seconds:.0f} s")
-    again = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
-    assert again.changed == {}
-    assert "there is nothing to upgrade" in again.output
-    assert "no node goes back" in cluster.play("upgrade_opensearch.yml").refused()

@@ -1,0 +1,43 @@
+"""The last of all: the cluster goes to the next version, and there is no way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.conftest import Cluster, Traffic, nothing_lost
+
+pytestmark = pytest.mark.timeout(2400)
+
+NEXT_VERSION = ["-e", f"@{Path(__file__).parent / 'next_version.yml'}"]
+
+
+def test_disks_over_the_watermark_are_named_before_an_upgrade(cluster: Cluster) -> None:
+    said = cluster.play(
+        "upgrade_opensearch.yml", *NEXT_VERSION, "-e", "opensearch_disk_low=10%"
+    ).refused()
+    assert "disk is used" in said
+    assert "Nothing was changed" in said
+    assert cluster.versions() == {"3.5.0"}
+
+
+def test_site_does_not_upgrade_by_itself(cluster: Cluster) -> None:
+    said = cluster.play("opensearch.yml", *NEXT_VERSION).refused()
+    assert "playbooks/upgrade_opensearch.yml checks whether that is possible" in said
+    assert cluster.versions() == {"3.5.0"}
+
+
+def test_upgrade(
+    cluster: Cluster, traffic: Callable[[], Traffic], record: Callable[[str], None]
+) -> None:
+    with traffic() as seen:
+        run = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
+    assert cluster.versions() == {"3.8.0"}
+    assert "There is no way back node by node" in run.output
+    nothing_lost(cluster, seen, record, f"upgrade 3.5.0 to 3.8.0, {run.seconds:.0f} s")
+    again = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
+    assert again.changed == {}
+    assert "there is nothing to upgrade" in again.output
+    assert "no node goes back" in cluster.play("upgrade_opensearch.yml").refused()
