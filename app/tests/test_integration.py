@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
+import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -16,7 +18,10 @@ from typing import Any
 
 import pytest
 from conftest import make_settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pdfs import encrypted, pdf
+from pydantic import ValidationError
 
 from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.index.edition import UNKNOWN, Edition, renew
@@ -222,6 +227,19 @@ def test_titles_in_their_order(library: Services, tmp_path: Path) -> None:
     play(library, scenario)
 
 
+def words_of(text: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return re.findall(r"\w+", "".join(c for c in plain if not unicodedata.combining(c)))
+
+
+# as far as stemming leaves them alone
+BEGINNINGS = {word[:4] for word in words_of(json.dumps(PAPERS, ensure_ascii=False))}
+
+
+def is_known(word: str) -> bool:
+    return word[:4] in BEGINNINGS
+
+
 QUERIES = [
     "p < 0.05; x--y",
     'a "b c',
@@ -247,6 +265,42 @@ def test_queries_are_data(library: Services, tmp_path: Path) -> None:
             await parts.search.results(SearchQuery(q=words))
         assert await ids(parts, "zebra*") == await ids(parts, "zebra")
         assert "zebra-1" in await ids(parts, "NOT zebra")
+
+    play(library, scenario)
+
+
+ANYTHING = st.one_of(
+    st.text(min_size=3, max_size=60),
+    st.text('zebra~*?:"()[]{}<>!^+-&|/\\ .AND', min_size=3, max_size=80),
+    st.lists(st.sampled_from(QUERIES), min_size=1, max_size=3).map(" ".join),
+)
+
+
+def test_no_text_is_an_error_or_a_command(library: Services, tmp_path: Path) -> None:
+    """Whatever is asked, the index answers; and nothing that a query language knows does more."""
+
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        loop = asyncio.get_running_loop()
+
+        async def answers(query: SearchQuery) -> None:
+            found = await parts.search.results(query)
+            assert not found["partial"]
+            # OR, NOT, * and the like would find documents that have none of the words
+            if not any(is_known(word) for word in words_of(query.q)):
+                assert found["total"] == 0
+            await parts.search.passages(query.q, 3)
+
+        @settings(max_examples=60, deadline=None, derandomize=True)
+        @given(ANYTHING)
+        def ask(words: str) -> None:
+            try:
+                query = SearchQuery(q=words)
+            except ValidationError:
+                return
+            asyncio.run_coroutine_threadsafe(answers(query), loop).result(30)
+
+        await asyncio.to_thread(ask)
 
     play(library, scenario)
 

@@ -116,7 +116,7 @@ def test_the_address_says_everything(full: Site) -> None:
     [
         ("/?q=ab", 422, "3 to 500 characters"),
         ("/?q=" + "a" * 501, 422, "3 to 500 characters"),
-        ("/?q=abc&page=101", 422, "Page: "),
+        ("/?q=abc&page=101", 422, "Only the first 100 pages"),
         ("/?q=abc&year_from=2020&year_to=2010", 422, "after year_to"),
         ("/items/none", 404, "no such item"),
         ("/nowhere", 404, "no such page"),

@@ -112,6 +112,9 @@ def filters(query: SearchQuery) -> dict[str, dict[str, Any]]:
     for name, values in (("kind", query.kind), ("venue", query.venue), ("author", query.author)):
         if values:
             chosen[name] = {"terms": {FACETS[name]: list(values)}}
+    if query.year:
+        chosen["year"] = {"terms": {"year": list(query.year)}}
+        return chosen
     first, last = query.years
     bounds = {"gte": first, "lte": last}
     if bounds := {name: bound for name, bound in bounds.items() if bound is not None}:

@@ -43,7 +43,7 @@ class SearchQuery(BaseModel):
     kind: Annotated[tuple[Kind, ...], Field(max_length=10)] = ()
     venue: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
     author: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
-    year: Year | None = None
+    year: Annotated[tuple[Year, ...], Field(max_length=100)] = ()
     year_from: Year | None = None
     year_to: Year | None = None
     sort: Sort = "relevance"
@@ -62,9 +62,15 @@ class SearchQuery(BaseModel):
             if value != "" or name == "q"
         }
 
-    @field_validator("kind", "venue", "author", mode="after")
+    @field_validator("year", mode="before")
     @classmethod
-    def _in_one_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _one_or_more(cls, value: Any) -> Any:
+        """One year is written without a list, in code as in an address."""
+        return value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+
+    @field_validator("kind", "venue", "author", "year", mode="after")
+    @classmethod
+    def _in_one_order(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(sorted(set(value)))
 
     @model_validator(mode="after")
@@ -77,8 +83,8 @@ class SearchQuery(BaseModel):
     @property
     def years(self) -> tuple[int | None, int | None]:
         """The first and the last year wanted."""
-        if self.year is not None:
-            return self.year, self.year
+        if self.year:
+            return self.year[0], self.year[-1]
         return self.year_from, self.year_to
 
     @property
@@ -89,6 +95,12 @@ class SearchQuery(BaseModel):
         return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
+FURTHEST = {
+    "page": "only the first 100 pages can be shown: add words, or choose a kind or a year",
+    "size": "a page has at most 100 results",
+}
+
+
 def first_problem(problems: Any) -> str:
     """A validation error in one sentence."""
     problem = problems[0]
@@ -96,4 +108,6 @@ def first_problem(problems: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if place and place[0] == "q" and problem["type"] == "missing":
         return "a query is needed: 3 to 500 characters"
+    if place and place[0] in FURTHEST and problem["type"] == "less_than_equal":
+        return FURTHEST[place[0]]
     return f"{place[0]}: {message}" if place and place[0] != "q" else message

@@ -97,7 +97,7 @@ async def home(request: Request, parts: ServicesOf) -> Response:
 async def _results(request: Request, parts: Services) -> Response:
     parameters = request.query_params
     fields: dict[str, Any] = dict(parameters)
-    for name in ("kind", "venue", "author"):
+    for name in ("kind", "venue", "author", "year"):
         fields[name] = parameters.getlist(name)
     try:
         query = SearchQuery.model_validate(fields)

@@ -122,7 +122,8 @@ def chips(query: SearchQuery) -> list[Chip]:
     ]
     first, last = query.years
     if first or last:
-        label = str(first) if first == last else f"{first or '…'} to {last or '…'}"
+        listed = ", ".join(map(str, query.year))
+        label = listed or (str(first) if first == last else f"{first or '…'} to {last or '…'}")
         found.append(Chip(label, search_address(query, year=None, year_from=None, year_to=None)))
     return found
 
@@ -144,7 +145,9 @@ def plot(counts: list[dict[str, Any]], query: SearchQuery | None) -> Plot | None
             x=round((year - first) * step + step * 0.1, 2),
             height=round(max(1.0, 38 * count / most), 2),
             address=toggled(query, "year", year) if query else "",
-            chosen=bool(chosen_first or chosen_last)
+            chosen=year in query.year
+            if query and query.year
+            else bool(chosen_first or chosen_last)
             and (chosen_first or year) <= year <= (chosen_last or year),
         )
         for year, count in sorted(by_year.items())
