@@ -29,29 +29,53 @@ def bars(left: int, bottom: int) -> str:
     return "0 0 1 rg\n" + "".join(each)
 
 
-def drawn(*streams: str) -> bytes:
-    """A PDF with a page for each stream of drawing operators."""
-    objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
-    kids = []
-    objects.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
-    for stream in streams:
-        objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
-        objects.append(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources"
-            f" << /Font << /F1 3 0 R >> >> /Contents {len(objects)} 0 R >>"
-        )
-        kids.append(f"{len(objects)} 0 R")
-    objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>"
+def stream(content: bytes, entries: str = "") -> bytes:
+    """An object that is a stream."""
+    head = f"<< /Length {len(content)} {entries} >>\nstream\n".encode()
+    return head + content + b"\nendstream"
+
+
+def built(*objects: bytes) -> bytes:
+    """A PDF of these objects, the first of which is its catalog."""
     output = b"%PDF-1.4\n"
     offsets = []
     for number, content in enumerate(objects, 1):
         offsets.append(len(output))
-        output += f"{number} 0 obj\n{content}\nendobj\n".encode("latin-1")
+        output += f"{number} 0 obj\n".encode() + content + b"\nendobj\n"
     start = len(output)
     output += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode()
     output += b"".join(f"{offset:010d} 00000 n \n".encode() for offset in offsets)
     output += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\n".encode()
     return output + f"startxref\n{start}\n%%EOF\n".encode()
+
+
+CATALOG = b"<< /Type /Catalog /Pages 2 0 R >>"
+FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
+
+
+def one_page(content: bytes, *others: bytes, resources: str = "") -> bytes:
+    """A PDF with one page, whose content is object 5; others follow."""
+    page = (
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R"
+        f" /Resources << /Font << /F1 4 0 R >> {resources} >> >>"
+    )
+    pages = b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>"
+    return built(CATALOG, pages, page.encode(), FONT, content, *others)
+
+
+def drawn(*streams: str) -> bytes:
+    """A PDF with a page for each stream of drawing operators."""
+    objects = [CATALOG, b"", FONT]
+    kids = []
+    for drawing in streams:
+        objects.append(stream(drawing.encode("latin-1")))
+        objects.append(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources"
+            f" << /Font << /F1 3 0 R >> >> /Contents {len(objects)} 0 R >>".encode()
+        )
+        kids.append(f"{len(objects)} 0 R")
+    objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>".encode()
+    return built(*objects)
 
 
 def _with_information(content: bytes, information: dict[str, str]) -> bytes:

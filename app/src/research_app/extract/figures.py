@@ -95,7 +95,10 @@ def render(page: Any, box: Box, frame: Box, longest: int) -> bytes | None:
         frame.right - box.right,
         frame.top - box.top,
     )
-    bitmap = page.render(scale=scale, crop=crop, may_draw_forms=False, rev_byteorder=True)
+    try:
+        bitmap = page.render(scale=scale, crop=crop, may_draw_forms=False, rev_byteorder=True)
+    except (pdfium.PdfiumError, ValueError):
+        return None  # the text is worth having without it
     try:
         picture = bitmap.to_pil().convert("RGB")
     finally:

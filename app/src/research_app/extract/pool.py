@@ -40,7 +40,9 @@ class ExtractionPool:
             raise RefusedError(f"reading it takes over {self._seconds:.0f} seconds") from None
         except (OSError, ValueError, asyncio.IncompleteReadError):
             await _end(worker)
-            raise RefusedError("damaged: it crashes the PDF reader") from None
+            raise RefusedError(
+                "damaged: it crashes the PDF reader, or needs more memory than one file may take"
+            ) from None
         except asyncio.CancelledError:
             await _end(worker)
             raise
