@@ -147,7 +147,7 @@ def test_more_text_than_a_document_may_have(
 def test_the_name_of_another_kind(tmp_path: Path) -> None:
     for name, reason in (
         ("a.bib", "no BibTeX entry in it"),
-        ("a.jsonl", "not JSON"),
+        ("a.jsonl", "not "),
     ):
         (tmp_path / name).write_bytes(GOOD)
         outcomes = taken(tmp_path / name)

@@ -10,6 +10,7 @@ import io
 import math
 from typing import Any
 
+import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
 from PIL import Image
 

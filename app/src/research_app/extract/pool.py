@@ -16,6 +16,7 @@ from research_app.refusal import RefusedError
 
 SECONDS_PER_FILE = 120.0
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
+CRASHED = "damaged: it crashes the PDF reader, or needs more memory than one file may take"
 COMMAND = ("-m", "research_app.extract.worker")
 
 
@@ -40,9 +41,7 @@ class ExtractionPool:
             raise RefusedError(f"reading it takes over {self._seconds:.0f} seconds") from None
         except (OSError, ValueError, asyncio.IncompleteReadError):
             await _end(worker)
-            raise RefusedError(
-                "damaged: it crashes the PDF reader, or needs more memory than one file may take"
-            ) from None
+            raise RefusedError(CRASHED) from None
         except asyncio.CancelledError:
             await _end(worker)
             raise
