@@ -9,11 +9,14 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 from conftest import FakePassage, FakeSearch, Site, make_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -388,6 +391,38 @@ def test_when_opensearch_is_down(site: Site) -> None:
         response = site.get("/api/answer?q=zebra", headers={"Accept": accept})
         assert response.status_code == 503
         assert response.headers["retry-after"] == "5"
+
+
+def test_a_reader_who_leaves_stops_the_model(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over HTTP: the browser's tab is closed, and the model's endpoint sees it."""
+    model = Model(OPENAI, stall_after=4)
+
+    async def leave(answers: AnswerService, accept: str) -> None:
+        monkeypatch.setitem(vars(site.services), "answers", answers)
+        config = uvicorn.Config(site.app, port=0, log_config=None, lifespan="off")
+        server = uvicorn.Server(config)
+        serving_now = asyncio.ensure_future(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        address = f"http://127.0.0.1:{port}/api/answer?q=why+stripes"
+        async with httpx.AsyncClient(timeout=5) as client:
+            if accept == "application/json":
+                with pytest.raises(httpx.ReadTimeout):
+                    await client.get(address, headers={"Accept": accept}, timeout=0.5)
+            else:
+                async with client.stream("GET", address) as response:
+                    async for line in response.aiter_lines():
+                        if line == "event: text":
+                            break
+        async with asyncio.timeout(5):
+            await model.left.wait()
+        server.should_exit = True
+        await serving_now
+
+    for accept in ("text/event-stream", "application/json"):
+        model.left = asyncio.Event()
+        with_model(model, "openai", partial(leave, accept=accept))
 
 
 # --- settings -----------------------------------------------------------------------------------

@@ -199,7 +199,7 @@ class Answer(_Section):
     max_tokens: Annotated[int, Field(ge=50, le=8000)] = 800
     concurrent: Annotated[int, Field(ge=1, le=1000)] = 8
     silent_seconds: Seconds = 15.0
-    timeout_seconds: Seconds = 60.0
+    timeout_seconds: Seconds = 45.0
 
     @model_validator(mode="after")
     def _model_is_named(self) -> Self:
