@@ -62,18 +62,21 @@ def test_what_no_wheel_holds_makes_no_release(
     assert release_version([source / "requirements.txt"], source) == before
 
 
-def test_the_applications_lock_files_agree(project: Path) -> None:
-    """What hosts install is what uv.lock pins: app/requirements.txt is exported from it."""
+@pytest.mark.parametrize(
+    ("file", "extras"),
+    [("requirements.txt", ""), ("requirements-media.txt", "--extra speech --extra youtube ")],
+)
+def test_the_applications_lock_files_agree(project: Path, file: str, extras: str) -> None:
+    """What hosts install is what uv.lock pins: the files are exported from it."""
     import tomllib
 
     lock = tomllib.loads((project / "app" / "uv.lock").read_text())
     pinned = {(package["name"], package["version"]) for package in lock["package"]}
-    lines = (project / "app" / "requirements.txt").read_text().splitlines()
+    lines = (project / "app" / file).read_text().splitlines()
     exported = [line.split()[0].split("==") for line in lines if "==" in line.split(" ;")[0]]
     assert exported
     for name, version in exported:
         assert (name.split("[")[0], version) in pinned, (
-            f"{name} {version} is in requirements.txt and not in uv.lock: run"
-            " 'uv export --no-dev --no-emit-project --format requirements-txt"
-            " -o requirements.txt' in app/"
+            f"{name} {version} is in {file} and not in uv.lock: run"
+            f" 'uv export --no-dev --no-emit-project {extras}-o {file}' in app/"
         )
