@@ -209,3 +209,39 @@ def test_jobs_and_retention_say_what_they_lack(folder: Path) -> None:
     done = command(folder, "retention", "restore", str(folder / "a.jsonl.gz"))
     assert (done.returncode, "cannot be read" in done.stderr) == (1, True)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("trusted", "refused"), [("127.0.0.1", 0), ("192.0.2.9", 3)])
+def test_a_forwarded_address_is_believed_of_the_edges_alone(
+    tmp_path: Path, trusted: str, refused: int
+) -> None:
+    """Counted without a cache: that is down, and no reader sees it."""
+    port = free_port()
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "settings.toml").write_text(
+        f'server = {{tls = false, drain_seconds = 0, port = {port}, trusted_proxies = ["{trusted}"]}}\n'
+        'opensearch.urls = ["http://127.0.0.1:9"]\n'
+        'cache.url = "redis://127.0.0.1:9/0"\n'
+        'limits.login = "1/hour"\n'
+    )
+    process = subprocess.Popen(
+        [*COMMAND, "serve"], env=environment(tmp_path), stderr=subprocess.DEVNULL
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            deadline = time.monotonic() + START_SECONDS
+            while True:
+                try:
+                    client.get("/live")
+                    break
+                except httpx.TransportError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+            answers = [
+                client.post("/api/token", headers={"X-Forwarded-For": f"192.0.2.{n}"}).status_code
+                for n in range(4)
+            ]
+        assert answers.count(429) == refused, answers
+    finally:
+        process.terminate()
+        process.wait(30)
