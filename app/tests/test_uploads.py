@@ -30,6 +30,13 @@ GOOD = {
     "a.vtt": VTT,
     "bom.vtt": b"\xef\xbb\xbf" + VTT,
     "a.srt": b"1\r\n00:00:00,000 --> 00:00:01,000\r\nHello\r\n",
+    "a.rss": b'<?xml version="1.0"?>\n<rss version="2.0">',
+    "a.xml": b"\xef\xbb\xbf\n<rss>",
+    "a.mp3": b"ID3\x04\x00",
+    "bare.mp3": b"\xff\xfb\x90d",
+    "a.wav": b"RIFF\x24\x00\x00\x00WAVEfmt ",
+    "a.mp4": b"\x00\x00\x00\x20ftypisom",
+    "a.webm": b"\x1a\x45\xdf\xa3\x01",
     "a.bib": b"% mine\n@article{zebra, title = {Zebras}}\n",
 }
 BAD = {
@@ -44,6 +51,10 @@ BAD = {
     "text.vtt": b"Hello",
     "text.srt": b"Hello",
     "text.bib": b"Hello",
+    "page.xml": b"<html>",
+    "text.mp3": b"Hello",
+    "text.mp4": b"Hello, this is text",
+    "picture.wav": b"RIFF\x24\x00\x00\x00WEBP",
     "noname": b"%PDF-1.7",
     "": b"%PDF-1.7",
 }

@@ -75,6 +75,26 @@ def _is_bibtex(head: bytes) -> bool:
     return re.search(rb"^\s*@[A-Za-z]+\s*[{(]", head, re.MULTILINE) is not None
 
 
+def _is_feed(head: bytes) -> bool:
+    return re.match(rb"(\xef\xbb\xbf)?\s*<(\?xml|rss|feed)\b", head) is not None
+
+
+def _is_mpeg4(head: bytes) -> bool:
+    return head[4:8] == b"ftyp"
+
+
+def _is_matroska(head: bytes) -> bool:
+    return head.startswith(b"\x1a\x45\xdf\xa3")
+
+
+def _is_ogg(head: bytes) -> bool:
+    return head.startswith(b"OggS")
+
+
+def _is_mp3(head: bytes) -> bool:
+    return head.startswith(b"ID3") or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
+
+
 # By name → what its content begins with.
 TYPES: dict[str, Callable[[bytes], bool]] = {
     ".pdf": lambda head: b"%PDF-" in head[:1024],
@@ -83,6 +103,18 @@ TYPES: dict[str, Callable[[bytes], bool]] = {
     ".vtt": _is_captions,
     ".srt": _is_subtitles,
     ".bib": _is_bibtex,
+    ".rss": _is_feed,
+    ".xml": _is_feed,
+    ".mp3": _is_mp3,
+    ".m4a": _is_mpeg4,
+    ".ogg": _is_ogg,
+    ".opus": _is_ogg,
+    ".flac": lambda head: head.startswith(b"fLaC"),
+    ".wav": lambda head: head.startswith(b"RIFF") and head[8:12] == b"WAVE",
+    ".mp4": _is_mpeg4,
+    ".mov": _is_mpeg4,
+    ".webm": _is_matroska,
+    ".mkv": _is_matroska,
 }
 ACCEPTED = ", ".join(TYPES)
 
