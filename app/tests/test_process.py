@@ -219,10 +219,11 @@ def test_a_forwarded_address_is_believed_of_the_edges_alone(
     port = free_port()
     (tmp_path / "credentials").mkdir()
     (tmp_path / "settings.toml").write_text(
-        f'server = {{tls = false, drain_seconds = 0, port = {port}, trusted_proxies = ["{trusted}"]}}\n'
-        'opensearch.urls = ["http://127.0.0.1:9"]\n'
-        'cache.url = "redis://127.0.0.1:9/0"\n'
-        'limits.login = "1/hour"\n'
+        f"[server]\ntls = false\ndrain_seconds = 0\nport = {port}\n"
+        f'trusted_proxies = ["{trusted}"]\n'
+        '[opensearch]\nurls = ["http://127.0.0.1:9"]\n'
+        '[cache]\nurl = "redis://127.0.0.1:9/0"\n'
+        '[limits]\nlogin = "1/hour"\n'
     )
     process = subprocess.Popen(
         [*COMMAND, "serve"], env=environment(tmp_path), stderr=subprocess.DEVNULL
