@@ -173,6 +173,9 @@ def test_meaning_decides_among_what_has_the_words(opensearch_url: str, tmp_path:
                 assert found["total"] == 3
                 assert found["facets"]["kind"] == [{"value": "paper", "count": 3}]
                 assert "<mark>car</mark>" in found["results"][0]["highlights"]["abstract"][0]
+                places = await meaning.search.passages(query.q, 3)
+                assert places[0].item_id == "garage"
+                assert len({place.item_id for place in places}) == 3
                 every = await meaning.search.ranking(query, 10)
                 assert every[:2] == await ids(meaning)
                 assert [every[2]] == await ids(meaning, query.model_copy(update={"page": 2}))

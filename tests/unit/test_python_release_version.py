@@ -64,7 +64,12 @@ def test_what_no_wheel_holds_makes_no_release(
 
 @pytest.mark.parametrize(
     ("file", "extras"),
-    [("requirements.txt", ""), ("requirements-media.txt", "--extra speech --extra youtube ")],
+    [
+        ("requirements.txt", ""),
+        ("requirements-media.txt", "--extra speech --extra youtube "),
+        ("requirements-meaning.txt", "--extra meaning "),
+        ("requirements-media-meaning.txt", "--extra speech --extra youtube --extra meaning "),
+    ],
 )
 def test_the_applications_lock_files_agree(project: Path, file: str, extras: str) -> None:
     """What hosts install is what uv.lock pins: the files are exported from it."""

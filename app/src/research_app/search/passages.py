@@ -39,6 +39,12 @@ def passages_body(query: SearchQuery, boosts: Search) -> dict[str, Any]:
     }
 
 
+def among(body: dict[str, Any], identities: list[str]) -> dict[str, Any]:
+    """The same request for documents that an earlier one has chosen."""
+    these = {"ids": {"values": identities}}
+    return {**body, "query": {"bool": {"filter": [these], "must": [body["query"]]}}}
+
+
 def _of_document(hit: dict[str, Any]) -> list[Passage]:
     source = hit["_source"]
     inner = hit.get("inner_hits", {}).get("passages", {}).get("hits", {}).get("hits", [])

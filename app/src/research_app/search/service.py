@@ -24,7 +24,7 @@ from research_app.search.body import (
 )
 from research_app.search.gate import Gate
 from research_app.search.meaning import Meaning
-from research_app.search.passages import Passage, from_hits, passages_body
+from research_app.search.passages import Passage, among, from_hits, passages_body
 from research_app.search.query import SearchQuery
 from research_app.search.ranking import STORED, WINDOW, order
 from research_app.search.results import from_response, is_partial, shown
@@ -103,8 +103,15 @@ class SearchService:
         A question that is no legal query raises what the query raises.
         """
         query = SearchQuery(q=question, size=size)
-        found = await self._request(passages_body(query, self._settings), query.fingerprint[:16])
-        return from_hits(found["hits"]["hits"], size)
+        body = passages_body(query, self._settings)
+        if self._meaning is None:
+            found = await self._request(body, _copies(query))
+            return from_hits(found["hits"]["hits"], size)
+        ordered = await self._order(query, await self._first(query, WINDOW))
+        scores = dict(ordered[:size])
+        found = await self._request(among(body, list(scores)), _copies(query))
+        hits = [hit | {"_score": scores[hit["_id"]]} for hit in found["hits"]["hits"]]
+        return from_hits(hits, size)
 
     async def similar(self, identity: str, size: int) -> list[dict[str, Any]]:
         """Documents that share the telling words of one, the likest first."""
