@@ -193,6 +193,15 @@ def test_a_citation_is_copied_as_bibtex(page: Page) -> None:
     expect(cite.locator("pre")).to_contain_text("title = {")
 
 
+def test_a_misspelt_word_is_seen(page: Page) -> None:
+    page.goto("/?q=machine+tranlation")
+    suggestion = page.locator(".suggestion a")
+    expect(suggestion).to_have_text("machine translation", timeout=SECONDS)
+    suggestion.click()
+    page.wait_for_url(re.compile(r"q=machine\+translation"))
+    assert results(page) > 10
+
+
 def test_an_item_shows_what_is_similar(page: Page) -> None:
     page.goto("/?q=parsing")
     page.get_by_role("link", name=re.compile("^Similar")).first.click()
