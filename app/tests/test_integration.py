@@ -20,7 +20,7 @@ import pytest
 from conftest import make_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pdfs import encrypted, pdf
+from pdfs import bars, drawn, encrypted, pdf, words
 from pydantic import ValidationError
 
 from research_app.index.client import IndexUnavailableError, ensure_index
@@ -261,8 +261,8 @@ QUERIES = [
 def test_queries_are_data(library: Services, tmp_path: Path) -> None:
     async def scenario(parts: Services) -> None:
         await take(parts, papers(tmp_path))
-        for words in QUERIES:
-            await parts.search.results(SearchQuery(q=words))
+        for asked in QUERIES:
+            await parts.search.results(SearchQuery(q=asked))
         assert await ids(parts, "zebra*") == await ids(parts, "zebra")
         assert "zebra-1" in await ids(parts, "NOT zebra")
 
@@ -453,6 +453,33 @@ def test_what_is_refused_stays_in_quarantine_until_it_is_taken(
         await take(parts, folder)
         await take(parts, lines)
         assert await held() == {"ab/empty.pdf": "the file is empty"}
+
+    play(library, scenario)
+
+
+def test_a_figure_is_found_by_its_caption_and_a_passage_by_its_page(
+    library: Services, tmp_path: Path
+) -> None:
+    caption = words("Figure 1: Gait of a pangolin.", top=480)
+    listed = "References\n[1] An okapi, 2001.\n[2] B, 2002."
+    second = words(f"The axolotl is on the second page.\n{listed}")
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "a.pdf").write_bytes(drawn(words("Words.") + bars(60, 500) + caption, second))
+
+    async def scenario(parts: Services) -> None:
+        await take(parts, folder)
+        (found,) = (await parts.search.results(SearchQuery(q="pangolin")))["results"]
+        (figure,) = found["figures"]
+        assert figure["caption"] == "Figure 1: Gait of a pangolin."
+        assert parts.files.path(figure["image"]).stat().st_size > 100
+        assert parts.files.path(found["file"]).read_bytes().startswith(b"%PDF")
+        (found,) = (await parts.search.results(SearchQuery(q="axolotl")))["results"]
+        assert [passage["page"] for passage in found["passages"]] == [2]
+        assert await ids(parts, "okapi") == []  # a reference is not the paper's own text
+        item = await parts.search.item(found["id"])
+        assert item is not None
+        assert item["references"] == ["An okapi, 2001.", "B, 2002."]
 
     play(library, scenario)
 
