@@ -123,7 +123,8 @@ class Accounts:
                 params={"refresh": "true"},
             )
         except ConflictError:
-            raise AccountError(f"there is an account {account.name} already") from None
+            if not await self._is_written(account):
+                raise AccountError(f"there is an account {account.name} already") from None
         except OpenSearchException as error:
             raise IndexUnavailableError(describe(error)) from error
 
@@ -140,11 +141,16 @@ class Accounts:
                 params={"if_seq_no": number, "if_primary_term": term, "refresh": "true"},
             )
         except ConflictError:
-            raise AccountError(
-                f"{account.name} was changed by somebody else meanwhile: look, and try again"
-            ) from None
+            if not await self._is_written(account):
+                raise AccountError(
+                    f"{account.name} was changed by somebody else meanwhile: look, and try again"
+                ) from None
         except OpenSearchException as error:
             raise IndexUnavailableError(describe(error)) from error
+
+    async def _is_written(self, account: Account) -> bool:
+        """Whether the conflict is with ourselves: an answer was late, and we asked again."""
+        return await self.get(account.name) == account
 
     async def list(self) -> list[Account]:
         """Every account, by name."""
