@@ -3,15 +3,18 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from research_app.files import FileStore
 from research_app.sources import UnknownSourceError, jsonlines, open_source
-from research_app.sources.document import Candidate, Refusal, Workshop, clean
+from research_app.sources.document import Candidate, Refusal, Workshop, clean, one_line
 
 PAPER = {"id": "a1", "title": "A title", "abstract": "About.", "year": 2020, "authors": ["A. B."]}
 
@@ -145,6 +148,21 @@ def test_the_hash_is_of_the_content_alone(tmp_path: Path) -> None:
 
     assert digest(line()) == digest(line(extra=1), "q.jsonl")
     assert digest(line()) != digest(line(year=2021))
+
+
+@given(st.text())
+def test_clean_text(text: str) -> None:
+    """Nothing that a page, a terminal or an index would stumble over; once is enough."""
+    found = clean(text)
+    assert clean(found) == found
+    found.encode("utf-8")
+    assert not any(
+        unicodedata.category(letter) in ("Cs", "Co") for letter in found if letter < "\uffff"
+    )
+    assert not any(letter < " " and letter not in "\t\n\r" for letter in found)
+    line = one_line(text)
+    assert one_line(line) == line
+    assert "\n" not in line
 
 
 def test_marks_cannot_be_smuggled_in() -> None:
