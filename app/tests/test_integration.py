@@ -527,3 +527,37 @@ def test_the_command_line_takes_a_folder_of_pdfs(library: Services, tmp_path: Pa
         assert result["pages"] == 201
 
     play(library, scenario)
+
+
+def test_a_recording_is_found_at_its_second(library: Services, tmp_path: Path) -> None:
+    """A lecture by its captions, an episode by its transcript, and bad ones beside them."""
+    folder = tmp_path / "media"
+    folder.mkdir()
+    cues = [(n * 5, "The okapi hides." if n == 40 else "We speak of birds.") for n in range(80)]
+    clock = "{:02}:{:02}.000".format
+    captions = "\n\n".join(
+        f"{clock(*divmod(start, 60))} --> {clock(*divmod(start + 5, 60))}\n{text} Number {start}."
+        for start, text in cues
+    )
+    (folder / "lecture.vtt").write_text("WEBVTT\n\n" + captions)
+    (folder / "broken.vtt").write_text("WEBVTT\n\nsoon --> later\nx")
+    (folder / "feed.rss").write_text(
+        "<rss><channel><title>Show</title><item><title>One</title><guid>1</guid>"
+        '<enclosure url="https://example.org/one.mp3"/></item></channel></rss>'
+    )
+    (folder / "one.srt").write_text("1\n00:01:23,000 --> 00:01:30,000\nA quagga is extinct.\n")
+
+    async def scenario(parts: Services) -> None:
+        report = await take(parts, folder)
+        assert str(report) == "2 new, 0 unchanged, 1 refused"
+        assert report.refused[0].reason == 'line 3: "soon --> later" is not a time'
+        assert str(await take(parts, folder)) == "0 new, 2 unchanged, 1 refused"
+        found = (await parts.search.results(SearchQuery(q="okapi")))["results"]
+        assert [each["title"] for each in found] == ["lecture"]
+        assert 130 <= found[0]["passages"][0]["start"] <= 200
+        (quagga,) = (await parts.search.results(SearchQuery(q="quagga")))["results"]
+        assert quagga["kind"] == "podcast"
+        assert quagga["media_url"] == "https://example.org/one.mp3"
+        assert quagga["passages"][0]["start"] == 83
+
+    play(library, scenario)
