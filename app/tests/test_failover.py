@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -30,6 +32,15 @@ def free_port() -> int:
         return port
 
 
+def worker_rules() -> list[str]:
+    """What the stack lets the application do in the cache tier."""
+    wiring = Path(__file__).resolve().parents[2] / "group_vars" / "all" / "wiring.yml"
+    line = re.search(r'rules: (\["~research.*\])', wiring.read_text())
+    assert line is not None
+    rules: list[str] = json.loads(line[1])
+    return rules
+
+
 @dataclass
 class Tier:
     """Two servers and a sentinel that watches them."""
@@ -48,6 +59,7 @@ class Tier:
         users = (
             "user default off\n"
             "user app on >apppass ~research:* +get +set +mget +ping +client +hello +auth\n"
+            f"user worker on >workerpass {' '.join(worker_rules())}\n"
             "user ops on >opspass ~* &* +@all\n"
         )
         for port in (first, second):

@@ -155,9 +155,10 @@ class Library:
     def __init__(self, folder: Path, url: str) -> None:
         self.name = f"retention-test-{uuid.uuid4().hex[:8]}"
         self.settings: Settings = make_settings(
-            opensearch={"urls": [url], "index": self.name}, library={"directory": str(folder)}
+            opensearch={"urls": [url], "index": self.name, "timeout_seconds": 60},
+            library={"directory": str(folder)},
         )
-        self.client = OpenSearch(url)
+        self.client = OpenSearch(url, timeout=60)
 
     def run(self, work: Callable[[Services, Retention], Awaitable[Result]]) -> Result:
         async def connected() -> Result:

@@ -6,9 +6,8 @@ import asyncio
 import logging
 from typing import Any
 
-from research_app.cache import connect
 from research_app.jobs.record import AGAIN, Job, JobsUnavailableError, UnfitJobError
-from research_app.jobs.store import JobStore
+from research_app.jobs.store import JobStore, patient
 from research_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ class JobService:
     def store(self) -> JobStore:
         """The records."""
         if self._store is None:
-            redis = connect(self._settings)
+            redis = patient(self._settings)
             if redis is None or not self._settings.jobs.enabled:
                 raise JobsUnavailableError("no cache tier is set up for jobs")
             self._store = JobStore(redis, self._settings)

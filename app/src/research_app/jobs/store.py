@@ -24,6 +24,7 @@ from research_app.settings import Settings
 logger = logging.getLogger(__name__)
 
 QUEUE = "queue"
+ANSWER_SECONDS = 3.0
 LEASE_SECONDS = 20.0
 RESEND_SECONDS = 30.0
 TICK_SECONDS = 5.0
@@ -235,10 +236,17 @@ class JobStore:
             raise JobsUnavailableError(type(error).__name__) from error
 
 
+def patient(settings: Settings) -> Redis | None:
+    """A client that waits: a search can do without the cache, a job cannot."""
+    longer = max(settings.cache.timeout_seconds, ANSWER_SECONDS)
+    cache = settings.cache.model_copy(update={"timeout_seconds": longer})
+    return connect(settings.model_copy(update={"cache": cache}))
+
+
 @contextlib.asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[JobStore]:
     """A store for this event loop."""
-    redis = connect(settings)
+    redis = patient(settings)
     if redis is None or not settings.jobs.enabled:
         raise JobsUnavailableError("no cache tier is set up for jobs")
     store = JobStore(redis, settings)
