@@ -47,6 +47,13 @@ options:
     type: list
     elements: path
     required: true
+  sources:
+    description:
+      - Projects among them that are published as sources only, not as wheels. Their wheels are
+        built on the controller, which is right for pure Python alone; another one is refused.
+    type: list
+    elements: str
+    default: []
   project:
     description: Folder of a project with a C(pyproject.toml).
     type: path
@@ -97,6 +104,7 @@ def main() -> None:
             "version": {"type": "str", "required": True},
             "target": {"type": "dict", "required": True, "options": TARGET_SPEC},
             "requirements": {"type": "list", "elements": "path", "required": True},
+            "sources": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "path"},
             "cache": {"type": "path", "required": True},
         },
@@ -116,6 +124,7 @@ def main() -> None:
             target,
             [Path(path) for path in params["requirements"]],
             project,
+            params["sources"],
         )
     except WheelhouseError as error:
         module.fail_json(msg=str(error))

@@ -157,6 +157,26 @@ def download_command(target: Target, requirements: Path, dest: Path) -> list[str
     ]  # fmt: skip
 
 
+def build_command(requirements: Path, dest: Path) -> list[str]:
+    """Compose the command that makes wheels of what is published as sources only.
+
+    :param requirements: the chosen entries
+    :param dest: folder for the wheels
+    """
+    return [
+        sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check",
+        "--no-deps", "--require-hashes", f"--wheel-dir={dest}", f"--requirement={requirements}",
+    ]  # fmt: skip
+
+
+def project_name(entry: str) -> str:
+    """Name what a chosen entry is of.
+
+    :param entry: an entry as C(select_entries) returns it
+    """
+    return entry.split("==", 1)[0]
+
+
 class Wheelhouse:
     """The cache of wheels and of the archives made of them."""
 
@@ -180,6 +200,7 @@ class Wheelhouse:
         target: Target,
         requirements: Sequence[Path],
         project: Path | None,
+        sources: Sequence[str] = (),
     ) -> tuple[Path, bool]:
         """Make the archive of a release unless it exists.
 
@@ -188,17 +209,23 @@ class Wheelhouse:
         :param target: the host's Python and platform
         :param requirements: lock files
         :param project: folder of a project whose wheel goes with them
+        :param sources: projects among them that are published as sources only
         :returns: path of the archive, and whether it was made now
         :raises WheelhouseError: where a wheel cannot be fetched or built
         """
         archive = self.archive(name, version, target)
         if archive.is_file():
             return archive, False
-        entries = [entry for file in requirements for entry in select_entries(_read(file), target)]
+        # what two files ask for alike is one entry
+        entries = list(
+            dict.fromkeys(
+                entry for file in requirements for entry in select_entries(_read(file), target)
+            )
+        )
         with self._locked(name):
             if archive.is_file():
                 return archive, False
-            wheels = self._dependencies(entries, target)
+            wheels = self._dependencies(entries, target, sources)
             with tempfile.TemporaryDirectory(dir=self.cache, prefix=".project-") as built:
                 if project:
                     self._build_project(project, Path(built))
@@ -207,7 +234,9 @@ class Wheelhouse:
             self._forget_old(name, target)
         return archive, True
 
-    def _dependencies(self, entries: Sequence[str], target: Target) -> list[Path]:
+    def _dependencies(
+        self, entries: Sequence[str], target: Target, sources: Sequence[str]
+    ) -> list[Path]:
         """Fetch the locked wheels once for every release that needs the same ones."""
         text = "\n".join(entries) + "\n"
         key = hashlib.sha256(f"{target.name}\n{text}".encode()).hexdigest()[:16]
@@ -215,13 +244,30 @@ class Wheelhouse:
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.cache, prefix=".fetch-") as work:
-                requirements = Path(work) / "requirements.txt"
-                requirements.write_text(text)
                 fetched = Path(work) / "wheels"
                 fetched.mkdir()
+                built = [entry for entry in entries if project_name(entry) in sources]
+                ready = [entry for entry in entries if entry not in built]
+                requirements = Path(work) / "requirements.txt"
+                requirements.write_text("\n".join(ready) + "\n")
                 self._run(download_command(target, requirements, fetched))
+                if built:
+                    self._build_sources(built, Path(work), fetched)
                 fetched.rename(folder)
         return sorted(folder.glob("*.whl"))
+
+    def _build_sources(self, entries: Sequence[str], work: Path, fetched: Path) -> None:
+        """Make wheels that fit every host, or none: a compiler's work fits the controller alone."""
+        requirements, wheels = work / "sources.txt", work / "built"
+        requirements.write_text("\n".join(entries) + "\n")
+        wheels.mkdir()
+        self._run(build_command(requirements, wheels))
+        for wheel in sorted(wheels.glob("*.whl")):
+            if not wheel.name.endswith("-none-any.whl"):
+                raise WheelhouseError(
+                    f"{wheel.name} was compiled for the controller: it must be published as a wheel"
+                )
+            wheel.rename(fetched / wheel.name)
 
     def _build_project(self, project: Path, dest: Path) -> None:
         self._run([

@@ -45,6 +45,7 @@ class FakePip:
     def __init__(self) -> None:
         self.commands: list[list[str]] = []
         self.answer = (0, "", "")
+        self.built = "demo-1.0-py3-none-any.whl"
 
     def __call__(self, command: list[str]) -> tuple[int, str, str]:
         self.commands.append(command)
@@ -53,7 +54,7 @@ class FakePip:
             if "download" in command:
                 (Path(options["--dest"]) / "pip-26.3-py3-none-any.whl").write_bytes(b"pip")
             else:
-                (Path(options["--wheel-dir"]) / "demo-1.0-py3-none-any.whl").write_bytes(b"demo")
+                (Path(options["--wheel-dir"]) / self.built).write_bytes(b"demo")
         return self.answer
 
 
@@ -126,6 +127,19 @@ def test_pip_may_use_locked_wheels_only() -> None:
     command = download_command(target("3.11"), Path("r.txt"), Path("w"))
     wanted = {"--require-hashes", "--only-binary=:all:", "--no-deps", "--python-version=3.11"}
     assert wanted <= set(command)
+
+
+def test_what_has_no_wheel_is_built_where_it_fits_every_host(tmp_path: Path, lock: Path) -> None:
+    pip = FakePip()
+    house = Wheelhouse(tmp_path / "cache", pip)
+    archive, _ = house.build("demo", "1.0-bb", target(), [lock, lock], None, ["brotli"])
+    download, build = pip.commands
+    assert "download" in download and "--require-hashes" in build
+    with tarfile.open(archive) as tar:
+        assert tar.getnames() == ["demo-1.0-py3-none-any.whl", "pip-26.3-py3-none-any.whl"]
+    pip.built = "demo-1.0-cp313-cp313-linux_x86_64.whl"
+    with pytest.raises(WheelhouseError, match="must be published as a wheel"):
+        house.build("demo", "1.0-cc", target("3.12"), [lock], None, ["brotli"])
 
 
 def test_an_archive_is_made_once(tmp_path: Path, lock: Path) -> None:
