@@ -129,3 +129,26 @@ def test_it_drains_before_it_ends(hosts: dict[str, Any], get: Get) -> None:
     assert "Failed with result" not in journal
     assert host.check_output(last).splitlines()[0] == "Result=success"
     assert get("app-2", "/live")[0] == 200
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_worker_is_there_and_off_where_there_are_no_jobs(
+    hosts: dict[str, Any], name: str
+) -> None:
+    host = hosts[name]
+    state = host.check_output("systemctl show research-worker --property=ActiveState,UnitFileState")
+    assert sorted(state.splitlines()) == ["ActiveState=inactive", "UnitFileState=disabled"]
+    host.run_test("systemd-analyze verify /etc/systemd/system/research-worker.service")
+    exposure = host.check_output("systemd-analyze security research-worker --no-pager")
+    level = re.search(r"exposure level for research-worker.service: ([\d.]+)", exposure)
+    assert level and float(level[1]) < 2
+    refused = host.run("research-app jobs list")
+    assert refused.rc == 3 and "the queue does not answer" in refused.stderr
+
+
+def test_metrics_are_for_the_monitoring_hosts(hosts: dict[str, Any], get: Get) -> None:
+    assert get("app-1", "/metrics")[0] == 403
+    asked = hosts["app-1"].check_output(
+        "curl --silent --insecure --resolve app-1:7860:127.0.0.1 https://app-1:7860/metrics"
+    )
+    assert "search_requests_total" in asked
