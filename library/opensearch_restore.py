@@ -45,7 +45,10 @@ options:
     description: Restore the security index, too, over the one of this cluster.
     type: bool
     default: false
-  settings: {description: Index settings that replace the own ones., type: dict, default: {}}
+  settings:
+    description: Index settings that replace the own ones; null leaves an own one out.
+    type: dict
+    default: {}
   timeout: {description: Seconds to wait for all shards., type: int, default: 3600}
 attributes:
   check_mode: {support: full}

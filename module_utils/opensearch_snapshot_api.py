@@ -337,13 +337,15 @@ class Restoring:
 
     def _send(self, targets: Sequence[Target], settings: Mapping[str, Any]) -> None:
         renamed = [target for target in targets if target.source != target.name]
+        replaced = {name: value for name, value in settings.items() if value is not None}
         body: dict[str, Any] = {
             "indices": ",".join(target.source for target in targets),
             "ignore_unavailable": False,
             "include_global_state": False,
             "include_aliases": not renamed,
             "partial": False,
-            "index_settings": {**settings, WRITE_BLOCK: True},
+            "index_settings": {**replaced, WRITE_BLOCK: True},
+            "ignore_index_settings": [name for name in settings if name not in replaced],
         }
         if renamed:
             body |= {"rename_pattern": "^.+$", "rename_replacement": renamed[0].name}

@@ -126,6 +126,32 @@ def test_proof(found: Record, writes: int, reason: str | None) -> None:
     assert (reason or "") in "; ".join(proof.reasons)
 
 
+def upto(operations: list[tuple[int, bool]], checkpoint: int) -> Record:
+    """Return what is measured, up to a checkpoint, of an index with these operations.
+
+    :param operations: document, and whether it was written or deleted, by sequence number
+    """
+    last = {document: number for number, (document, _) in enumerate(operations)}
+    alive = [n for n in last.values() if operations[n][1] and n <= checkpoint]
+    return Record(len(alive), (len(operations) - 1,), "")
+
+
+some_operations = st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=40)
+
+
+@given(some_operations, some_operations, st.integers(1, 10))
+def test_people_who_write_meanwhile_are_no_loss_and_a_loss_is_none_of_theirs(
+    before: list[tuple[int, bool]], meanwhile: list[tuple[int, bool]], lost: int
+) -> None:
+    recorded = upto(before, len(before) - 1)
+    found = upto(before + meanwhile, len(before) - 1)
+    proof = prove(recorded, found)
+    assert proof.ok
+    assert proof.writes == len(meanwhile)
+    fewer = Record(recorded.documents - len(meanwhile) - lost, found.checkpoints, "")
+    assert not prove(recorded, fewer).ok
+
+
 def test_an_index_of_which_no_sample_was_taken_is_proved_by_its_count() -> None:
     unsure = MANIFEST.without_sample(["research_assistant"]).indices["research_assistant"]
     assert prove(unsure, Record(100, (59, 44), "beef")).ok

@@ -136,8 +136,14 @@ def test_an_open_index_with_something_else_is_not_overwritten(
 
 def test_an_index_is_restored_beside_the_live_one(ask: Any, taken: str, four: Four) -> None:
     beside = {"snapshot": taken, "indices": [LIBRARY], "rename": f"{LIBRARY}-before"}
-    assert four("opensearch_restore", repository=REPOSITORY, **beside) == ONCE
+    settings = {"index.refresh_interval": None, "index.max_result_window": 20000}
+    options = {**beside, "repository": REPOSITORY, "settings": settings}
+    assert four("opensearch_restore", **options) == ONCE
     assert count(ask, f"{LIBRARY}-before") == DOCUMENTS - 2
+    found = ask("GET", f"/{LIBRARY}-before/_settings?flat_settings=true", "admin").body
+    assert found[f"{LIBRARY}-before"]["settings"]["index.max_result_window"] == "20000"
+    assert "index.refresh_interval" not in found[f"{LIBRARY}-before"]["settings"]
+    assert "index.blocks.write" not in found[f"{LIBRARY}-before"]["settings"]
     assert ask("PUT", f"/{LIBRARY}-before/_doc/x", "app", {"title": "x"}).status == 201
 
 
