@@ -152,13 +152,28 @@ def list_snapshots(client: Client, repository: str) -> list[Snapshot]:
     """
     answer = client.get(f"/_snapshot/{repository}/_all")
     if answer is None:
-        raise OpenSearchError(f"there is no snapshot repository {repository}", final=True)
+        raise no_repository(repository)
     return [Snapshot.read(entry) for entry in answer["snapshots"]]
 
 
 def find_snapshot(client: Client, repository: str, name: str) -> Snapshot | None:
-    """Return one snapshot, or None."""
-    return next((s for s in list_snapshots(client, repository) if s.name == name), None)
+    """Return one snapshot, or None.
+
+    :raises OpenSearchError: where the repository is not there or unreadable
+    """
+    answer = client.get(f"/_snapshot/{repository}/{name}")
+    if answer is not None:
+        return Snapshot.read(answer["snapshots"][0])
+    if client.get(f"/_snapshot/{repository}") is None:
+        raise no_repository(repository)
+    return None
+
+
+def no_repository(name: str) -> OpenSearchError:
+    """Return the error for a repository that is not registered."""
+    return OpenSearchError(
+        f"there is no snapshot repository {name}: playbooks/opensearch.yml registers it", final=True
+    )
 
 
 class Taking:
