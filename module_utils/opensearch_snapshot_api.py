@@ -360,8 +360,10 @@ class Restoring:
             "include_aliases": not renamed,
             "partial": False,
             "index_settings": {**replaced, WRITE_BLOCK: True},
-            "ignore_index_settings": [name for name in settings if name not in replaced],
         }
+        left_out = [name for name in settings if name not in replaced]
+        if left_out:
+            body["ignore_index_settings"] = ",".join(left_out)
         if renamed:
             body |= {"rename_pattern": "^.+$", "rename_replacement": renamed[0].name}
         path = f"/_snapshot/{self.repository}/{self.name}/_restore"
