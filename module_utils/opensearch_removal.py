@@ -330,4 +330,6 @@ def stuck(explanation: Any, shard: Shard) -> str:
         }
     except (KeyError, TypeError, AttributeError):
         return f"nothing explains why {shard.label} does not move"
+    if not explanation.get("node_allocation_decisions"):
+        return f"{shard.label} does not move: there is no other data node"
     return f"{shard.label} does not move: {', '.join(sorted(deciders)) or 'not tried yet'}"

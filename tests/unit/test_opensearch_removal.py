@@ -250,6 +250,10 @@ def test_disks_that_cannot_be_read(answer: Any) -> None:
             },
             "papers[0] does not move: awareness, disk_threshold",
         ),
+        (
+            {"can_move_to_other_node": "no", "node_allocation_decisions": []},
+            "papers[0] does not move: there is no other data node",
+        ),
         (None, "nothing explains why papers[0] does not move"),
     ],
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs on a search node: ask its cluster what the health gate asks, and print all answers."""
+"""Ask a cluster what the health gate asks, and print all answers; runs on a search node of it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ PKI = "/etc/research-pki"
 
 def main(url: str, requests: dict[str, Any]) -> None:
     """Print the answers, with the reason of each copy that is not assigned."""
-    client = OpenSearch(
-        [url],
-        ca_certs=f"{PKI}/ca.pem",
-        client_cert=f"{PKI}/opensearch-admin.pem",
-        client_key=f"{PKI}/opensearch-admin.pem.key",
-        timeout=60,
-    )
+    identity = {
+        "ca_certs": f"{PKI}/ca.pem",
+        "client_cert": f"{PKI}/opensearch-admin.pem",
+        "client_key": f"{PKI}/opensearch-admin.pem.key",
+    }
+    client = OpenSearch([url], timeout=60, **(identity if url.startswith("https") else {}))
     answers: dict[str, Any] = {}
     for name, (path, params) in requests.items():
         try:
