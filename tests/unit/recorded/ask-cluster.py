@@ -14,7 +14,7 @@ PKI = "/etc/research-pki"
 
 def main(url: str, requests: dict[str, Any]) -> None:
     """Print the answers, with the reason of each copy that is not assigned."""
-    identity = {
+    identity: dict[str, Any] = {
         "ca_certs": f"{PKI}/ca.pem",
         "client_cert": f"{PKI}/opensearch-admin.pem",
         "client_key": f"{PKI}/opensearch-admin.pem.key",
