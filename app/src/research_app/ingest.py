@@ -27,7 +27,7 @@ from research_app.sources.document import Candidate, Refusal, RefusedError, Sour
 logger = logging.getLogger(__name__)
 
 BULK_BYTES = 8 * 1024 * 1024
-WRITERS = 3
+WRITERS = 4
 REQUEST_SECONDS = 60
 # waits before a refused or unanswered bulk is sent again; about a minute in all
 PAUSES = (0.5, 1, 2, 4, 8, 15, 30)
