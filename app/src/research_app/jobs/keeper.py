@@ -32,7 +32,8 @@ class Keeper:
     def stop(self) -> None:
         """Say goodbye."""
         self._end.set()
-        self._thread.join(5)
+        if self._thread.is_alive():  # not before the queue was reached
+            self._thread.join(5)
 
     def _run(self) -> None:
         asyncio.run(self._keep())
