@@ -77,7 +77,7 @@ def test_no_secret_is_to_be_seen(hosts: dict[str, Any], ephemeral: Path, name: s
     host = hosts[name]
     secrets = [
         (ephemeral / file).read_text().strip()
-        for file in ("opensearch", "cache", "sentinel", "signing")
+        for file in ("opensearch", "cache", "sentinel", "signing", "admin")
     ]
     key = host.check_output("sed -n 2p /etc/research-pki/host.pem.key")
     looked_for = "\\n".join([*secrets, key])
@@ -93,10 +93,10 @@ def test_no_secret_is_to_be_seen(hosts: dict[str, Any], ephemeral: Path, name: s
     for place, look in places.items():
         count = "grep --count --text --fixed-strings --file=/root/looked-for"
         shown = host.run(f"{{ {look}; }} | tr '\\0' '\\n' | {count}")
-        expected = "4" if place.startswith("credentials") else "0"
+        expected = "5" if place.startswith("credentials") else "0"
         assert shown.stdout.strip() == expected, f"a secret is in the {place}"
     files = host.check_output("stat --format='%U %a' /etc/research-app/credentials/*").splitlines()
-    assert set(files) == {"root 600"} and len(files) == 4
+    assert set(files) == {"root 600"} and len(files) == 5
     assert host.file("/etc/research-app/settings.toml").contains("title_boost = 4.0")
 
 
