@@ -364,6 +364,12 @@ def plan_mappings(found: Mapping[str, Any], wanted: Sequence[User], purge: bool 
     return plan
 
 
+# The plugin fails every handshake between nodes ("IllegalArgumentException" in
+# WildcardMatcher.concat) where this list has exactly the entries of plugins.security.nodes_dn, which
+# is the usual state. With an entry of its own, which no certificate carries, it never does.
+NO_NODE = "CN=no-node,OU=differs-from-opensearch.yml"
+
+
 def plan_nodes(found: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -> Plan:
     """Plan which nodes may join, by the names in their certificates.
 
@@ -372,7 +378,7 @@ def plan_nodes(found: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) ->
     plan = Plan()
     for cluster, names in sorted(wanted.items()):
         before = sorted((found.get(cluster) or {}).get("nodes_dn") or [])
-        after = sorted(names)
+        after = sorted({*names, NO_NODE})
         if before != after:
             path, label = f"{SECURITY}/nodesdn/{cluster}", f"nodes of {cluster}"
             plan.add(Change("PUT", path, {"nodes_dn": after}, label, before, after))

@@ -10,6 +10,7 @@ from ansible.module_utils.opensearch_objects import (
     ENABLE,
     EXCLUDE,
     EXCLUDED,
+    NO_NODE,
     SECURITY,
     VOTING,
     Plan,
@@ -239,15 +240,24 @@ def test_a_mapping_keeps_what_others_put_into_it() -> None:
 @pytest.mark.parametrize(
     ("found", "sent"),
     [
-        ({}, ["CN=os1", "CN=os2"]),
-        ({"research": {"nodes_dn": ["CN=os2", "CN=os1"]}}, None),
-        ({"research": {"nodes_dn": ["CN=os1", "CN=gone"]}}, ["CN=os1", "CN=os2"]),
-        ({"remote": {"nodes_dn": ["CN=far"]}}, ["CN=os1", "CN=os2"]),
+        ({}, True),
+        ({"research": {"nodes_dn": ["CN=os2", NO_NODE, "CN=os1"]}}, False),
+        ({"research": {"nodes_dn": ["CN=os1", "CN=os2"]}}, True),
+        ({"research": {"nodes_dn": ["CN=os1", "CN=gone", NO_NODE]}}, True),
+        ({"remote": {"nodes_dn": ["CN=far"]}}, True),
     ],
 )
-def test_nodes(found: dict[str, Any], sent: list[str] | None) -> None:
+def test_nodes(found: dict[str, Any], sent: bool) -> None:
     plan = plan_nodes(found, {"research": ["CN=os2", "CN=os1"]})
-    assert [change.body["nodes_dn"] for change in plan.changes] == ([sent] if sent else [])
+    listed = ["CN=no-node,OU=differs-from-opensearch.yml", "CN=os1", "CN=os2"]
+    assert [change.body["nodes_dn"] for change in plan.changes] == ([listed] if sent else [])
+
+
+def test_the_nodes_told_to_the_api_are_never_exactly_those_of_the_file() -> None:
+    """Equal lists are what the plugin fails at: no node could join any more."""
+    names = ["CN=os1", "CN=os2"]
+    sent = body(plan_nodes({}, {"research": names}))["nodes_dn"]
+    assert set(sent) > set(names)
 
 
 def test_purge_spares_what_is_listed_and_what_the_plugin_owns() -> None:
