@@ -365,8 +365,8 @@ def plan_mappings(found: Mapping[str, Any], wanted: Sequence[User], purge: bool 
 
 
 # The plugin fails every handshake between nodes ("IllegalArgumentException" in
-# WildcardMatcher.concat) where this list has exactly the entries of plugins.security.nodes_dn, which
-# is the usual state. With an entry of its own, which no certificate carries, it never does.
+# WildcardMatcher.concat) where this list has exactly the entries of plugins.security.nodes_dn,
+# which is the usual state. With an entry of its own, which no certificate carries, it never does.
 NO_NODE = "CN=no-node,OU=differs-from-opensearch.yml"
 
 

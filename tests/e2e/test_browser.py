@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.e2e.conftest import ARTIFACTS, INVENTORY, SERVICE_NAME, VIP
 
 LOCAL = os.environ.get("RESEARCH_SITE", "")
 SITE = LOCAL or f"https://{SERVICE_NAME}"
-DESK = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 SECONDS = 15_000
 QUESTION = "How does attention help neural machine translation?"
 

@@ -86,7 +86,7 @@ def test_what_is_no_version_is_not_guessed(text: str) -> None:
 
 def test_only_a_complete_snapshot_counts() -> None:
     hour = 3_600_000
-    snapshots = [
+    snapshots: list[dict[str, Any]] = [
         {"state": "SUCCESS", "end_time_in_millis": 1 * hour},
         {"state": "SUCCESS", "end_time_in_millis": 3 * hour},
         {"state": "PARTIAL", "end_time_in_millis": 9 * hour},
