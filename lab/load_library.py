@@ -1,7 +1,8 @@
 """Loads a library through an application node, as a librarian would. scripts/lab runs it.
 
-The library is a folder: JSON lines with a title and an abstract or description in each record, and
-folders of PDFs. What was loaded is remembered, so that another run loads what is new.
+The library is a folder: JSON lines with a title and an abstract or description in each record,
+folders of PDFs, folders of recordings with their captions, and podcasts. What was loaded is
+remembered, so that another run loads what is new.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from typing import Any
 from lab import documentation_pdf, site
 
 REMOTE = "/srv/research-library"
+# What the folder of a course's recordings has in it, and that of a podcast.
+RECORDINGS = "items.jsonl"
+FEEDS = (".rss", ".rss.xml")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Part:
         """The files that it consists of."""
         if self.path.is_file():
             return [self.path]
-        return sorted(file for file in self.path.iterdir() if file.is_file())
+        return sorted(file for file in self.path.rglob("*") if file.is_file())
 
     @property
     def fingerprint(self) -> str:
@@ -76,13 +80,23 @@ def words_to_find(part: Part) -> str:
 
 
 def parts_of(library: Path) -> Iterator[Part]:
-    """What a library consists of: its catalogues, and each folder that holds PDFs."""
+    """What a library consists of: catalogues, and folders of PDFs, recordings and podcasts."""
     folders = sorted({file.parent for file in library.rglob("*") if file.suffix.lower() == ".pdf"})
     for path in sorted([*library.rglob("*.jsonl"), *library.rglob("*.jsonl.gz")]):
         if path.parent not in folders and is_catalogue(path):
             yield Part(path, kind_of(path.relative_to(library)))
-    for folder in folders:
+    for folder in [*folders, *folders_of_recordings(library)]:
         yield Part(folder, kind_of(folder.relative_to(library)))
+
+
+def folders_of_recordings(library: Path) -> list[Path]:
+    """The topmost folders that hold the recordings of a course, or the feed of a podcast."""
+    found = {
+        file.parent
+        for file in library.rglob("*")
+        if file.name == RECORDINGS or file.name.endswith(FEEDS)
+    }
+    return sorted(folder for folder in found if not found & set(folder.parents))
 
 
 def load(part: Part, lab: site.Site, node: site.Host) -> None:
@@ -92,8 +106,8 @@ def load(part: Part, lab: site.Site, node: site.Host) -> None:
     if part.path.is_file():
         target = f"{REMOTE}/{part.path.name}"
     unpack = f"sudo install -d {REMOTE} {folder} && sudo tar --extract --no-same-owner -C {folder}"
-    names = [file.name for file in part.files]
     where = part.path if part.path.is_dir() else part.path.parent
+    names = [str(file.relative_to(where)) for file in part.files]
     pack = ["tar", "--create", "--mode=a+rX", "-C", str(where), "--", *names]
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:
         subprocess.run(lab.ssh(node, unpack), stdin=packing.stdout, check=True)

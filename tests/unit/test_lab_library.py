@@ -45,6 +45,16 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     assert part.fingerprint != before
 
 
+def test_takes_recordings_and_podcasts_by_their_topmost_folder(tmp_path: Path) -> None:
+    for name in ("videos/course/items.jsonl", "podcasts/a.rss.xml", "podcasts/show/b.rss"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert list(parts_of(tmp_path)) == [
+        Part(tmp_path / "podcasts", "podcast"),
+        Part(tmp_path / "videos" / "course", "video"),
+    ]
+
+
 def test_knows_words_that_find_something(tmp_path: Path) -> None:
     papers = write(tmp_path / "papers.jsonl", {"id": "1", "title": 'On "deep" (learning): x-y'})
     (tmp_path / "pdfs").mkdir()
