@@ -101,7 +101,7 @@ class CountingConnection(Urllib3HttpConnection):
         try:
             return super().perform_request(*arguments, **options)
         except (errors.ConnectionError, errors.TransportError) as error:
-            if not isinstance(error.status_code, int) or error.status_code in (502, 503, 504):
+            if not isinstance(error.status_code, int) or error.status_code in (500, 502, 503, 504):
                 type(self).retries += 1
             raise
 
@@ -130,6 +130,8 @@ class Cluster:
             connection_class=CountingConnection,
             max_retries=len(self.hosts) + 1,
             retry_on_timeout=True,
+            # 500 is what a node that stops says to the searches that it has not finished.
+            retry_on_status=(500, 502, 503, 504),
             timeout=10,
             **options,
         )
@@ -150,11 +152,18 @@ class Cluster:
             str(self.inventory),
             str(ROOT / "playbooks" / playbook),
         ]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
+        # Told to show skipped hosts, Ansible names a task as it starts, not as it ends.
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true",
+            "ANSIBLE_NOCOLOR": "1",
+            "PROFILE_TASKS_TASK_OUTPUT_LIMIT": "all",
+        }
         return subprocess.Popen(
             [*command, *arguments],
             cwd=ROOT,
-            env={**environment, "ANSIBLE_NOCOLOR": "1"},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

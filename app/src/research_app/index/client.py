@@ -49,7 +49,8 @@ def connect(settings: Settings) -> AsyncOpenSearch:
         timeout=section.timeout_seconds,
         max_retries=max(section.max_retries, len(section.urls) - 1),
         retry_on_timeout=True,
-        retry_on_status=(502, 503, 504),
+        # 500 is what a node that stops says to the searches that it has not finished.
+        retry_on_status=(500, 502, 503, 504),
         dead_timeout=DEAD_SECONDS,
         timeout_cutoff=DEAD_DOUBLINGS,
         serializer=FastSerializer(),
