@@ -44,8 +44,9 @@ def test_rolling_restart(cluster: Cluster, traffic: Busy, record: Record) -> Non
     steps = re.findall(r"Restart \| \([345]/5\).* -+ ([\d.]+)s", run.output)
     each = sum(map(float, steps)) / 3
     record(
-        f"rolling restart: {run.seconds / 3:.0f} s a node, of them {each:.0f} s from its stop to its "
-        f"copies' return; stopped by hand and green again: {bare:.0f} s; ratio {each / bare:.2f}"
+        f"rolling restart: {run.seconds / 3:.0f} s a node, {each:.0f} s of them from its stop to "
+        f"the return of its copies; restarted by hand and green again: {bare:.0f} s; "
+        f"ratio {each / bare:.2f}"
     )
     nothing_lost(cluster, seen, record, "rolling restart")
 
