@@ -74,8 +74,9 @@ def test_new_certificates(cluster: Cluster, traffic: Busy, record: Record) -> No
 
 def test_a_killed_controller_is_resumed(cluster: Cluster, traffic: Busy, record: Record) -> None:
     """The controller dies when the first node is down, and the play is run again."""
+    setting = ["-e", "opensearch_search_queue=1500"]
     with traffic() as seen:
-        process = cluster.start("opensearch.yml")
+        process = cluster.start("opensearch.yml", *setting)
         assert process.stdout is not None
         for line in process.stdout:
             if "(4/5) Wait until the node has joined" in line:
@@ -83,8 +84,8 @@ def test_a_killed_controller_is_resumed(cluster: Cluster, traffic: Busy, record:
         kill_tree(process.pid)
         process.wait()
         assert cluster.allocation() != {}, "the first node was not held when the controller died"
-        run = cluster.play("opensearch.yml").succeeded()
-        again = cluster.play("opensearch.yml").succeeded()
+        run = cluster.play("opensearch.yml", *setting).succeeded()
+        again = cluster.play("opensearch.yml", *setting).succeeded()
     assert len(restarts(run)) == 2, "the node that had finished was restarted again"
     assert again.changed == {}
     nothing_lost(cluster, seen, record, "controller killed, play run again")
