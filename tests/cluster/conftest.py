@@ -302,7 +302,12 @@ class Traffic:
             started = time.monotonic()
             self.seen.searches += 1
             try:
-                found = client.search(index=INDEX, body={"size": 5, "query": {"match_all": {}}})
+                # An answer without a shard is no answer: the client asks the next node for a whole one.
+                found = client.search(
+                    index=INDEX,
+                    body={"size": 5, "query": {"match_all": {}}},
+                    params={"allow_partial_search_results": "false"},
+                )
                 if found["timed_out"] or found["_shards"]["failed"]:
                     self.seen.failed_searches.append(f"partial: {found['_shards']}")
             except errors.OpenSearchException as error:
