@@ -302,7 +302,7 @@ class Traffic:
             started = time.monotonic()
             self.seen.searches += 1
             try:
-                # An answer without a shard is no answer: the client asks the next node for a whole one.
+                # Without a shard it is no answer: the client asks the next node for a whole one.
                 found = client.search(
                     index=INDEX,
                     body={"size": 5, "query": {"match_all": {}}},
