@@ -35,9 +35,9 @@ def test_upgrade(
     with traffic() as seen:
         run = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
     assert cluster.versions() == {"3.8.0"}
-    assert "There is no way back node by node" in run.output
     nothing_lost(cluster, seen, record, f"upgrade 3.5.0 to 3.8.0, {run.seconds:.0f} s")
+    assert "There is no way back node by node" in " ".join(run.output.split())
     again = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
     assert again.changed == {}
-    assert "there is nothing to upgrade" in again.output
+    assert "there is nothing to upgrade" in " ".join(again.output.split())
     assert "no node goes back" in cluster.play("upgrade_opensearch.yml").refused()
