@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -16,12 +15,13 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy import exceptions as errors
+
+from tests.controller import kill_tree, measured_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "cluster"
@@ -175,6 +175,16 @@ class Cluster:
         process = self.start(playbook, *arguments)
         output, _ = process.communicate(timeout=timeout)
         return Run(process.returncode, output, time.monotonic() - started)
+
+    def kill_at(self, banner: str, playbook: str, *arguments: str) -> None:
+        """Start a playbook and kill its controller when it names a task or step."""
+        process = self.start(playbook, *arguments)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if banner in line:
+                break
+        kill_tree(process.pid)
+        process.wait()
 
     def allocation(self) -> dict[str, Any]:
         """Return the allocation settings that are not the tuned ones."""
@@ -330,14 +340,6 @@ def missing(cluster: Cluster, acknowledged: list[int]) -> list[int]:
     return lost
 
 
-def kill_tree(pid: int) -> None:
-    """Kill a controller with its workers, as the loss of its machine would."""
-    controller = psutil.Process(pid)
-    for process in [controller, *controller.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
 def nothing_lost(cluster: Cluster, seen: Seen, record: Callable[[str], None], what: str) -> None:
     """Assert that every search was answered and every acknowledged document is there."""
     record(f"{what}: {seen.summary()}")
@@ -357,14 +359,4 @@ def traffic(cluster: Cluster) -> Callable[[], Traffic]:
 @pytest.fixture(scope="session")
 def record(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
     """Return a function that prints a measured line and keeps it in tests/artifacts/cluster.txt."""
-    ARTIFACTS.mkdir(exist_ok=True)
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with (ARTIFACTS / "cluster.txt").open("a", encoding="utf-8") as file:
-
-        def write(line: str) -> None:
-            file.write(line + "\n")
-            file.flush()
-            with capture.global_and_fixture_disabled():
-                print(f"\n    {line}", flush=True)
-
-        yield write
+    yield from measured_lines(request, ARTIFACTS / "cluster.txt")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.conftest import Cluster, Host, Traffic, kill_tree, nothing_lost
+from tests.cluster.conftest import Cluster, Host, Traffic, nothing_lost
 
 pytestmark = pytest.mark.timeout(2400)
 
@@ -79,13 +79,7 @@ def test_a_node_that_is_needed_is_not_removed(cluster: Cluster) -> None:
 
 def test_an_interrupted_removal_is_undone(cluster: Cluster, traffic: Busy, record: Record) -> None:
     with traffic() as seen:
-        process = cluster.start("remove_node.yml", "-e", "node=os4")
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "(3/8)" in line:
-                break
-        kill_tree(process.pid)
-        process.wait()
+        cluster.kill_at("(3/8)", "remove_node.yml", "-e", "node=os4")
         assert "cluster.routing.allocation.exclude._name" in cluster.allocation()
         cluster.play("remove_node.yml", "-e", "node=os4 undo=true").succeeded()
     assert members(cluster) == ["os1", "os2", "os3", "os4"]
@@ -97,13 +91,7 @@ def test_an_interrupted_removal_is_undone(cluster: Cluster, traffic: Busy, recor
 def test_an_interrupted_removal_goes_on(cluster: Cluster, traffic: Busy, record: Record) -> None:
     before = started(cluster)
     with traffic() as seen:
-        process = cluster.start("remove_node.yml", "-e", "node=os4")
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "(4/8)" in line:
-                break
-        kill_tree(process.pid)
-        process.wait()
+        cluster.kill_at("(4/8)", "remove_node.yml", "-e", "node=os4")
         run = cluster.play("remove_node.yml", "-e", "node=os4").succeeded()
     assert started(cluster) == before, "another node was restarted"
     assert members(cluster) == ["os1", "os2", "os3"]

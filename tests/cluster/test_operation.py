@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.conftest import Cluster, Run, Traffic, kill_tree, missing, nothing_lost
+from tests.cluster.conftest import Cluster, Run, Traffic, missing, nothing_lost
 
 pytestmark = pytest.mark.timeout(2400)
 
@@ -76,13 +76,7 @@ def test_a_killed_controller_is_resumed(cluster: Cluster, traffic: Busy, record:
     """The controller dies when the first node is down, and the play is run again."""
     setting = ["-e", "opensearch_search_queue=1500"]
     with traffic() as seen:
-        process = cluster.start("opensearch.yml", *setting)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "(4/5) Wait until the node has joined" in line:
-                break
-        kill_tree(process.pid)
-        process.wait()
+        cluster.kill_at("(4/5) Wait until the node has joined", "opensearch.yml", *setting)
         assert cluster.allocation() != {}, "the first node was not held when the controller died"
         run = cluster.play("opensearch.yml", *setting).succeeded()
         again = cluster.play("opensearch.yml", *setting).succeeded()

@@ -18,6 +18,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.controller import measured_lines
+
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "lab"
 ARTIFACTS = ROOT / "tests" / "artifacts"
@@ -262,17 +264,7 @@ def searching(authority: Path) -> Callable[[], SearchTraffic]:
 @pytest.fixture(scope="session")
 def record(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
     """Return a function that prints a measured line and keeps it in tests/artifacts/."""
-    ARTIFACTS.mkdir(exist_ok=True)
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with (ARTIFACTS / "measured.txt").open("a", encoding="utf-8") as file:
-
-        def write(line: str) -> None:
-            file.write(line + "\n")
-            file.flush()
-            with capture.global_and_fixture_disabled():
-                print(f"\n    {line}", flush=True)
-
-        yield write
+    yield from measured_lines(request, ARTIFACTS / "measured.txt")
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:

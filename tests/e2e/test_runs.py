@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import re
@@ -10,9 +9,9 @@ import subprocess
 import time
 from collections.abc import Callable
 
-import psutil
 import pytest
 
+from tests.controller import kill_tree
 from tests.e2e.conftest import INVENTORY, ROOT, Lab, Reader, run_site
 
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.M)
@@ -49,14 +48,6 @@ def test_check_mode_finds_nothing_to_do(record: Callable[[str], None]) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     record(f"site.yml --check --diff: {time.monotonic() - started:.0f} s")
     assert changed(done.stdout) == {}, changed_tasks(done.stdout)
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a controller with its workers, as the loss of its machine would."""
-    controller = psutil.Process(pid)
-    for process in [controller, *controller.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 @pytest.mark.timeout(1800)

@@ -1,0 +1,33 @@
+"""What the tests of the lab do with the machine that Ansible runs on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a controller with its workers, as the loss of its machine would."""
+    controller = psutil.Process(pid)
+    for process in [controller, *controller.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def measured_lines(request: pytest.FixtureRequest, path: Path) -> Iterator[Callable[[str], None]]:
+    """Yield a function that prints a measured line past pytest's capture and keeps it in a file."""
+    path.parent.mkdir(exist_ok=True)
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with path.open("a", encoding="utf-8") as file:
+
+        def write(line: str) -> None:
+            file.write(line + "\n")
+            file.flush()
+            with capture.global_and_fixture_disabled():
+                print(f"\n    {line}", flush=True)
+
+        yield write
