@@ -22,9 +22,9 @@ def test_output_and_status_are_passed_on(host: Any) -> None:
 
 
 def test_it_says_what_it_cannot_read(host: Any) -> None:
-    host.run_test("install -m 0600 /dev/null /root/papers.jsonl")
-    refused = host.run("research-app ingest /root/papers.jsonl")
-    assert refused.rc == 66 and "cannot read /root/papers.jsonl" in refused.stderr
+    host.run_test("install -m 0600 /dev/null /srv/papers.jsonl")
+    refused = host.run("research-app ingest /srv/papers.jsonl")
+    assert refused.rc == 66 and "cannot read /srv/papers.jsonl" in refused.stderr
 
 
 def test_it_is_for_root_only(host: Any) -> None:
