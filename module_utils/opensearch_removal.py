@@ -62,6 +62,16 @@ def disks_from(answer: Any) -> dict[str, Disk]:
         raise UnreadableError(f"the answer about disks lacks {error}") from error
 
 
+def _member_of_served(state: ClusterState, name: str, verdict: Verdict) -> Node | None:
+    """Say no where the cluster does not serve; return the node, whose absence is only noted."""
+    needs_manager(state, verdict)
+    needs_primaries(state, verdict)
+    node = state.named(name)
+    if node is None:
+        verdict.note("node_absent", f"{name} is not in the cluster", node=name)
+    return node
+
+
 def may_drain(
     state: ClusterState,
     name: str,
@@ -73,11 +83,8 @@ def may_drain(
     A drain that has begun already is no reason against going on with it.
     """
     verdict = Verdict()
-    needs_manager(state, verdict)
-    needs_primaries(state, verdict)
-    node = state.named(name)
+    node = _member_of_served(state, name, verdict)
     if node is None:
-        verdict.note("node_absent", f"{name} is not in the cluster", node=name)
         return verdict
     needs_allocation(state, verdict)
     _needs_place(state, node, verdict)
@@ -93,11 +100,8 @@ def may_drain(
 def may_remove(state: ClusterState, name: str) -> Verdict:
     """Judge whether a node can be stopped for good: nothing is on it, and nobody counts on it."""
     verdict = Verdict()
-    needs_manager(state, verdict)
-    needs_primaries(state, verdict)
-    node = state.named(name)
+    node = _member_of_served(state, name, verdict)
     if node is None:
-        verdict.note("node_absent", f"{name} is not in the cluster", node=name)
         return verdict
     for shard in [*state.on(node), *state.coming_to(node)]:
         text = f"{shard.label} is still on {name}"
