@@ -16,6 +16,7 @@ from ansible.module_utils.opensearch_gate import (
     read_state,
     security_is_up,
 )
+from ansible.module_utils.opensearch_objects import ALLOCATION_FOUND
 from ansible.module_utils.opensearch_removal import has_left, has_shards, may_drain, may_remove
 from ansible.module_utils.opensearch_verdict import (
     ClusterState,
@@ -136,6 +137,10 @@ history:
   returned: always
   type: list
   elements: str
+allocation_held:
+  description: Whether a run holds the shard allocation, or did and was killed.
+  returned: always
+  type: bool
 order:
   description: O(order), sorted; the elected manager is last.
   returned: when O(order) is given
@@ -155,13 +160,14 @@ NEEDS_NODE = (
 
 
 class Question:
-    """A question with its parameters; remembers the order that goes with the last answer."""
+    """A question with its parameters; remembers what else was seen with the last answer."""
 
     def __init__(self, client: Client, params: dict[str, Any]) -> None:
         """Keep what is needed to ask."""
         self.client = client
         self.params = params
         self.order: list[str] = []
+        self.allocation_held = False
 
     def ask(self) -> Verdict:
         """Read the cluster's state and judge it."""
@@ -169,6 +175,7 @@ class Question:
         leaving = question in ("may_drain", "may_remove")
         state = read_state(self.client, defaults=leaving)
         self.order = restart_order(state, self.params["order"])
+        self.allocation_held = ALLOCATION_FOUND in state.settings
         if question == "cluster_serves":
             return self._serves(state)
         return self._about_node(question, self.params["node"], state)
@@ -227,7 +234,8 @@ def main() -> None:
         )
     except OpenSearchError as error:
         module.fail_json(msg=f"opensearch_health: {error}")
-    result = {**verdict.as_dict(), "history": history, "order": question.order, "changed": False}
+    seen = {"order": question.order, "allocation_held": question.allocation_held}
+    result = {**verdict.as_dict(), **seen, "history": history, "changed": False}
     if not verdict.ok and params["fail"]:
         about = f"{params['question']}({params['node'] or ''})"
         module.fail_json(msg=f"{about} is a no: {verdict.sentence()}", **result)

@@ -42,12 +42,24 @@ home:
   description: Directory of the current release.
   returned: always
   type: str
+user:
+  description: Whether the host has the user that the service runs as.
+  returned: always
+  type: bool
 unit:
   description: Whether the host has the unit.
   returned: always
   type: bool
 active:
   description: Whether the service runs.
+  returned: always
+  type: bool
+enabled:
+  description: Whether it starts with the host.
+  returned: always
+  type: bool
+needs_reload:
+  description: Whether the unit on disk is another than the one that systemd has read.
   returned: always
   type: bool
 data:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import pwd
 import re
 import shutil
 import ssl
@@ -48,8 +49,11 @@ class NodeReport:
 
     release: dict[str, Any] = field(default_factory=dict)
     home: str = ""
+    user: bool = False
     unit: bool = False
     active: bool = False
+    enabled: bool = False
+    needs_reload: bool = False
     data: str = "blank"
     bootstrap_pending: bool = False
     started_with_bootstrap: bool = False
@@ -204,12 +208,21 @@ def leaf(certificates: str) -> str:
     return "".join(found.group(1).split()) if found else ""
 
 
-def is_active() -> bool:
-    """Say whether systemd holds the unit for active."""
-    answer = subprocess.run(
-        ["systemctl", "is-active", UNIT], capture_output=True, text=True, check=False
-    )
-    return answer.stdout.strip() == "active"
+def unit_properties() -> dict[str, str]:
+    """Return what systemd says about the unit, property -> value."""
+    names = ("ActiveState", "UnitFileState", "NeedDaemonReload")
+    command = ["systemctl", "show", UNIT, *(f"--property={name}" for name in names)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return dict(line.partition("=")[::2] for line in answer.stdout.splitlines())
+
+
+def has_user(name: str = "opensearch") -> bool:
+    """Say whether the host has the user that the service runs as."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def java_home() -> str:
@@ -230,11 +243,15 @@ def read_release(home: Path) -> dict[str, Any]:
 def report(layout: Layout) -> NodeReport:
     """Collect everything there is to know without asking the server."""
     current = layout.root / "current"
+    systemd = unit_properties()
     found = NodeReport(
         release=read_release(current),
         home=str(current.resolve()) if current.exists() else "",
+        user=has_user(),
         unit=(layout.units / UNIT).is_file(),
-        active=is_active(),
+        active=systemd.get("ActiveState") == "active",
+        enabled=systemd.get("UnitFileState") == "enabled",
+        needs_reload=systemd.get("NeedDaemonReload") == "yes",
         data=data_state(layout.data),
         bootstrap_pending=layout.bootstrap.is_file(),
         memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
