@@ -8,8 +8,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.opensearch_client import CONNECTION_SPEC, Client, OpenSearchError, connect
+from ansible.module_utils.opensearch_gate import read_disks
 from ansible.module_utils.opensearch_upgrade import Before, Wanted, may_upgrade, newest, outdated
-from ansible.module_utils.opensearch_verdict import UnreadableError
+from ansible.module_utils.opensearch_verdict import UnreadableError, effective
 
 DOCUMENTATION = r"""
 module: opensearch_upgrade_check
@@ -34,10 +35,6 @@ options:
     type: list
     elements: str
     default: []
-  disk_limit:
-    description: Percent of a disk above which the cluster places no copy on it.
-    type: float
-    default: 85
   snapshot_hours:
     description: How old the newest complete snapshot may be.
     type: float
@@ -87,7 +84,9 @@ def read(client: Client, installed_plugins: list[str]) -> Before:
     :raises UnreadableError: where an answer is not what it should be
     """
     nodes = client.request("GET", "/_nodes/_all/info", filter_path="nodes.*.name,nodes.*.version")
-    disks = client.request("GET", "/_nodes/stats/fs", filter_path="nodes.*.name,nodes.*.fs.total")
+    settings = client.request(
+        "GET", "/_cluster/settings", flat_settings="true", include_defaults="true"
+    )
     indices = client.request("GET", "/_all/_settings/index.version.created", expand_wildcards="all")
     snapshots: list[dict[str, Any]] = []
     for repository in client.request("GET", "/_snapshot"):
@@ -100,14 +99,11 @@ def read(client: Client, installed_plugins: list[str]) -> Before:
                 for name, entry in indices.items()
             },
             plugins=frozenset(installed_plugins),
-            disk_used={
-                node["name"]: 100 - 100 * total["available_in_bytes"] / total["total_in_bytes"]
-                for node in disks["nodes"].values()
-                for total in [node["fs"]["total"]]
-            },
+            disks=read_disks(client),
+            settings=effective(settings),
             snapshot_age=newest(snapshots, time.time_ns() // 1_000_000),
         )
-    except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise UnreadableError(f"the cluster's answer lacks {error}") from error
 
 
@@ -119,7 +115,6 @@ def main() -> None:
             "version": {"type": "str", "required": True},
             "plugins": {"type": "list", "elements": "str", "default": []},
             "installed_plugins": {"type": "list", "elements": "str", "default": []},
-            "disk_limit": {"type": "float", "default": 85.0},
             "snapshot_hours": {"type": "float", "default": 24.0},
         },
         supports_check_mode=True,
@@ -128,7 +123,6 @@ def main() -> None:
     wanted = Wanted(
         version=params["version"],
         plugins=frozenset(params["plugins"]),
-        disk_limit=params["disk_limit"],
         snapshot_hours=params["snapshot_hours"],
     )
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.opensearch_client import Client, OpenSearchError
-from ansible.module_utils.opensearch_removal import Disk, disks_from
+from ansible.module_utils.opensearch_disk import Disk, disks_from
 from ansible.module_utils.opensearch_verdict import (
     ClusterState,
     Shard,

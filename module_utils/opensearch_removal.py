@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ansible.module_utils.opensearch_disk import Disk, high_watermark, low_watermark, size
 from ansible.module_utils.opensearch_objects import words
 from ansible.module_utils.opensearch_verdict import (
     ACTIVE,
@@ -28,38 +28,8 @@ from ansible.module_utils.opensearch_verdict import (
 ALLOCATION = "cluster.routing.allocation"
 INDEX_ALLOCATION = "index.routing.allocation"
 AWARENESS = f"{ALLOCATION}.awareness"
-HIGH = f"{ALLOCATION}.disk.watermark.high"
-LOW = f"{ALLOCATION}.disk.watermark.low"
 # Fewer than three managers cannot lose one.
 ENOUGH_MANAGERS = 3
-UNITS = {"pb": 50, "tb": 40, "gb": 30, "mb": 20, "kb": 10, "b": 0}
-
-
-@dataclass(frozen=True)
-class Disk:
-    """A node's disk in bytes, and how much of it its shards take."""
-
-    total: int
-    available: int
-    stored: int
-
-
-def disks_from(answer: Any) -> dict[str, Disk]:
-    """Build from the answer of _nodes/stats/indices,fs, by the nodes' names.
-
-    :raises UnreadableError: where the answer is not what it should be
-    """
-    try:
-        return {
-            node["name"]: Disk(
-                total=int(node["fs"]["total"]["total_in_bytes"]),
-                available=int(node["fs"]["total"]["available_in_bytes"]),
-                stored=int(node["indices"]["store"]["size_in_bytes"]),
-            )
-            for node in answer["nodes"].values()
-        }
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UnreadableError(f"the answer about disks lacks {error}") from error
 
 
 def _member_of_served(state: ClusterState, name: str, verdict: Verdict) -> Node | None:
@@ -284,41 +254,15 @@ def _needs_disk(
         if other.name not in disks:
             raise UnreadableError(f"the answer about disks lacks {other.name}")
         disk = disks[other.name]
-        used = disk.total - disk.available
-        if used > watermark(state.settings.get(HIGH, "90%"), disk.total):
+        if disk.used > high_watermark(state.settings, disk):
             text = f"the disk of {other.name} is over the high watermark"
             verdict.no("disk_watermark", text, node=other.name)
-        elif used < watermark(state.settings.get(LOW, "85%"), disk.total):
-            room += int(watermark(state.settings.get(HIGH, "90%"), disk.total)) - used
+        elif disk.used < low_watermark(state.settings, disk):
+            room += int(high_watermark(state.settings, disk)) - disk.used
     needed = disks[node.name].stored
     if needed > room:
         text = f"{size(needed)} are on {node.name} and the others have room for {size(room)}"
         verdict.no("disk_watermark", text, node=node.name)
-
-
-def watermark(value: Any, total: int) -> float:
-    """Return how many bytes of a disk may be used below a watermark.
-
-    :raises UnreadableError: where the setting is neither a share nor a size
-    """
-    text = str(value).strip().lower()
-    try:
-        if text.endswith("%"):
-            return total * float(text[:-1]) / 100
-        for unit, power in UNITS.items():
-            if text.endswith(unit):
-                return total - float(text.removesuffix(unit)) * float(2**power)
-        return total * float(text)
-    except ValueError as error:
-        raise UnreadableError(f"the disk watermark {value} cannot be read") from error
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as people write it."""
-    for unit, power in UNITS.items():
-        if count >= 2**power:
-            return f"{count / 2**power:.1f} {unit.upper()}" if power else f"{count} B"
-    return "0 B"
 
 
 def stuck(explanation: Any, shard: Shard) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible.module_utils.opensearch_disk import Disk, low_watermark, size
 from ansible.module_utils.opensearch_verdict import UnreadableError, Verdict
 
 Version = tuple[int, int, int]
@@ -55,14 +56,16 @@ class Before:
     :ivar nodes: version of each member, by name
     :ivar indices: ``version.created`` of each index
     :ivar plugins: plugins that were added to the releases that run
-    :ivar disk_used: percent of each data node's disk that is not available, by name
+    :ivar disks: each node's disk, by name
+    :ivar settings: flat, effective settings of the cluster
     :ivar snapshot_age: hours since the newest complete snapshot, or None where there is none
     """
 
     nodes: Mapping[str, str]
     indices: Mapping[str, str]
     plugins: frozenset[str]
-    disk_used: Mapping[str, float]
+    disks: Mapping[str, Disk]
+    settings: Mapping[str, Any]
     snapshot_age: float | None
 
 
@@ -72,13 +75,11 @@ class Wanted:
 
     :ivar version: the version
     :ivar plugins: plugins that will be added to its release
-    :ivar disk_limit: percent of a disk above which the cluster places no copy on it
     :ivar snapshot_hours: how old the newest snapshot may be
     """
 
     version: str
     plugins: frozenset[str]
-    disk_limit: float
     snapshot_hours: float
 
 
@@ -98,9 +99,10 @@ def may_upgrade(before: Before, wanted: Wanted) -> Verdict:
     for name in sorted(before.plugins - wanted.plugins):
         text = f"the plugin {name} is installed and opensearch_plugins does not name it"
         verdict.no("plugin_missing", f"{text} for {wanted.version}")
-    for node, used in sorted(before.disk_used.items()):
-        if used >= wanted.disk_limit:
-            text = f"{used:.0f} % of {node}'s disk is used: above {wanted.disk_limit:.0f} % no copy"
+    for node, disk in sorted(before.disks.items()):
+        limit = low_watermark(before.settings, disk)
+        if disk.used >= limit:
+            text = f"{node} uses {size(disk.used)} of its disk: from {size(int(limit))} on no copy"
             verdict.no("disk_watermark", f"{text} comes back to it after its restart", node=node)
     _fresh_snapshot(before.snapshot_age, wanted.snapshot_hours, verdict)
     return verdict

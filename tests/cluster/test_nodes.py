@@ -30,6 +30,17 @@ def edit(cluster: Cluster, member: bool) -> None:
     path.write_text(yaml.safe_dump(inventory))
 
 
+def managers(cluster: Cluster, *names: str) -> None:
+    """Say in the inventory which nodes may be elected."""
+    path = cluster.inventory / "hosts.yml"
+    inventory = yaml.safe_load(path.read_text())
+    tier = inventory["all"]["children"]["opensearch"]["children"]
+    address = {host.name: host.address for host in [*cluster.hosts.values(), SPARE]}
+    group = {name: {"ansible_host": address[name]} for name in names}
+    tier["opensearch_manager"]["hosts"] = group
+    path.write_text(yaml.safe_dump(inventory))
+
+
 def started(cluster: Cluster) -> dict[str, str]:
     return {host.name: host.started() for host in cluster.hosts.values()}
 
@@ -50,6 +61,18 @@ def voting_exclusions(cluster: Cluster) -> list[Any]:
     coordination = cluster.request("GET", "/_cluster/state/metadata")["metadata"]
     listed: list[Any] = coordination["cluster_coordination"]["voting_config_exclusions"]
     return listed
+
+
+def elected(cluster: Cluster) -> str:
+    state = cluster.request("GET", "/_cluster/state/cluster_manager_node,nodes")
+    name: str = state["nodes"][state["cluster_manager_node"]]["name"]
+    return name
+
+
+def voters(cluster: Cluster) -> list[str]:
+    state = cluster.request("GET", "/_cluster/state/metadata,nodes")
+    config = state["metadata"]["cluster_coordination"]["last_committed_config"]
+    return sorted(state["nodes"][identity]["name"] for identity in config)
 
 
 def test_a_node_is_added(cluster: Cluster, traffic: Busy, record: Record) -> None:
@@ -86,6 +109,33 @@ def test_an_interrupted_removal_is_undone(cluster: Cluster, traffic: Busy, recor
     assert copies_on(cluster, SPARE.name) > 0
     assert voting_exclusions(cluster) == []
     nothing_lost(cluster, seen, record, "removal killed in the drain, and undone")
+
+
+def test_the_elected_manager_hands_over_and_gets_its_vote_back(
+    cluster: Cluster, traffic: Busy, record: Record
+) -> None:
+    name = elected(cluster)
+    with traffic() as seen:
+        arguments = ("-e", f"node={name} accept_fewer_managers=true")
+        cluster.kill_at("(5/8)", "remove_node.yml", *arguments)
+        assert elected(cluster) != name
+        assert [entry["node_name"] for entry in voting_exclusions(cluster)] == [name]
+        cluster.play("remove_node.yml", "-e", f"node={name} undo=true").succeeded()
+    assert voting_exclusions(cluster) == []
+    assert voters(cluster) == ["os1", "os2", "os3"]
+    assert copies_on(cluster, name) > 0
+    nothing_lost(cluster, seen, record, "removal of the elected manager, killed and undone")
+
+
+def test_another_node_becomes_manager(cluster: Cluster, traffic: Busy, record: Record) -> None:
+    with traffic() as seen:
+        managers(cluster, "os2", "os3", "os4")
+        run = cluster.play("opensearch.yml").succeeded()
+        assert voters(cluster) == ["os2", "os3", "os4"]
+        managers(cluster, "os1", "os2", "os3")
+        cluster.play("opensearch.yml").succeeded()
+    assert voters(cluster) == ["os1", "os2", "os3"]
+    nothing_lost(cluster, seen, record, f"another manager, {run.seconds:.0f} s, and back again")
 
 
 def test_an_interrupted_removal_goes_on(cluster: Cluster, traffic: Busy, record: Record) -> None:

@@ -15,10 +15,14 @@ NEXT_VERSION = ["-e", f"@{Path(__file__).parent / 'next_version.yml'}"]
 
 
 def test_disks_over_the_watermark_are_named_before_an_upgrade(cluster: Cluster) -> None:
-    said = cluster.play(
-        "upgrade_opensearch.yml", *NEXT_VERSION, "-e", "opensearch_disk_low=10%"
-    ).refused()
-    assert "disk is used" in said
+    mark = "cluster.routing.allocation.disk.watermark.low"
+    before = cluster.request("GET", "/_cluster/settings", flat_settings="true")["persistent"][mark]
+    cluster.request("PUT", "/_cluster/settings", body={"persistent": {mark: "1%"}})
+    try:
+        said = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).refused()
+    finally:
+        cluster.request("PUT", "/_cluster/settings", body={"persistent": {mark: before}})
+    assert "of its disk: from" in said
     assert "Nothing was changed" in said
     assert cluster.versions() == {"3.5.0"}
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.opensearch_removal import Disk, may_drain, may_remove
+from ansible.module_utils.opensearch_disk import Disk
+from ansible.module_utils.opensearch_removal import may_drain, may_remove
 from ansible.module_utils.opensearch_verdict import ClusterState, may_stop
 from hypothesis import event, given, settings
 from hypothesis import strategies as st

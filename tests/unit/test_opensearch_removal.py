@@ -8,17 +8,14 @@ from typing import Any
 import pytest
 from ansible.module_utils import opensearch_drain
 from ansible.module_utils.opensearch_client import OpenSearchError
+from ansible.module_utils.opensearch_disk import Disk
 from ansible.module_utils.opensearch_drain import Drain, await_drained
 from ansible.module_utils.opensearch_removal import (
-    Disk,
-    disks_from,
     has_left,
     has_shards,
     may_drain,
     may_remove,
-    size,
     stuck,
-    watermark,
 )
 from ansible.module_utils.opensearch_verdict import ClusterState, Node, Shard, UnreadableError
 
@@ -208,32 +205,6 @@ def test_has_left() -> None:
     assert has_left(gone, "os4").ok
     lost = state(shard(None, state="UNASSIGNED"), names=("os1", "os2", "os3"), elected=None)
     assert codes(has_left(lost, "os4")) == ["no_manager", "primary_not_started"]
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [("90%", 900), ("0.85", 850), ("100b", 900), (" 85% ", 850), ("1kb", 1000 - 1024)],
-)
-def test_watermark(value: str, expected: float) -> None:
-    assert watermark(value, 1000) == pytest.approx(expected)
-
-
-def test_a_watermark_that_cannot_be_read_is_no_answer() -> None:
-    with pytest.raises(UnreadableError):
-        watermark("plenty", 1000)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (512, "512 B"), (1536, "1.5 KB"), (3 * 2**30, "3.0 GB")]
-)
-def test_size(count: int, text: str) -> None:
-    assert size(count) == text
-
-
-@pytest.mark.parametrize("answer", [None, {}, {"nodes": {"x": {"name": "os1"}}}, "{trunc"])
-def test_disks_that_cannot_be_read(answer: Any) -> None:
-    with pytest.raises(UnreadableError):
-        disks_from(answer)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible.module_utils.opensearch_disk import WATERMARK, Disk
 from ansible.module_utils.opensearch_upgrade import (
     Before,
     Wanted,
@@ -22,14 +23,17 @@ BY_2_19_0 = str(0x08000000 | 2_190_099)
 BY_1_3_0 = str(0x08000000 | 1_030_099)
 BY_ELASTICSEARCH_7_10_2 = "7100299"
 
+ROOMY = Disk(total=100, available=60, stored=10)
+FULL = Disk(total=100, available=15, stored=10)
 BEFORE = Before(
     nodes={"os1": "3.5.0", "os2": "3.5.0", "os3": "3.5.0"},
     indices={"papers": BY_3_5_0},
     plugins=frozenset({"opensearch-security"}),
-    disk_used={"os1": 40.0},
+    disks={"os1": ROOMY},
+    settings={},
     snapshot_age=2.0,
 )
-WANTED = Wanted("3.8.0", frozenset({"opensearch-security"}), disk_limit=85, snapshot_hours=24)
+WANTED = Wanted("3.8.0", frozenset({"opensearch-security"}), snapshot_hours=24)
 
 
 def codes(before: Before, wanted: Wanted) -> list[str]:
@@ -50,11 +54,13 @@ def codes(before: Before, wanted: Wanted) -> list[str]:
         ({"indices": {"papers": BY_1_3_0}}, "3.8.0", ["index_too_old"]),
         ({"indices": {"papers": BY_ELASTICSEARCH_7_10_2}}, "3.8.0", ["index_too_old"]),
         ({"plugins": frozenset({"opensearch-security", "other"})}, "3.8.0", ["plugin_missing"]),
-        ({"disk_used": {"os1": 40.0, "os2": 85.0}}, "3.8.0", ["disk_watermark"]),
+        ({"disks": {"os1": ROOMY, "os2": FULL}}, "3.8.0", ["disk_watermark"]),
+        ({"disks": {"os1": FULL}, "settings": {f"{WATERMARK}.low": "14b"}}, "3.8.0", []),
+        ({"settings": {f"{WATERMARK}.low": "70b"}}, "3.8.0", ["disk_watermark"]),
         ({"snapshot_age": None}, "3.8.0", ["snapshot_missing"]),
         ({"snapshot_age": 24.5}, "3.8.0", ["snapshot_old"]),
         # Nothing to do needs nothing.
-        ({"snapshot_age": None, "disk_used": {"os1": 99.0}}, "3.5.0", []),
+        ({"snapshot_age": None, "disks": {"os1": FULL}}, "3.5.0", []),
     ],
 )
 def test_verdict(changes: dict[str, Any], wanted: str, reasons: list[str]) -> None:
