@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.opensearch_client import Client, OpenSearchError
-from ansible.module_utils.opensearch_gate import read_state
 from ansible.module_utils.opensearch_disk import size
+from ansible.module_utils.opensearch_gate import read_state
 from ansible.module_utils.opensearch_removal import stuck
 from ansible.module_utils.opensearch_verdict import ClusterState, Shard, UnreadableError
 
