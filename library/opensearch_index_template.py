@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.opensearch_client import CONNECTION_SPEC, OpenSearchError, connect
-from ansible.module_utils.opensearch_objects import plan_templates
+from ansible.module_utils.opensearch_client import CONNECTION_SPEC, Client, OpenSearchError, connect
+from ansible.module_utils.opensearch_objects import Change, plan_existing, plan_templates
 
 DOCUMENTATION = r"""
 module: opensearch_index_template
 short_description: Manage index templates of OpenSearch
 description:
   - Brings a set of composable index templates to what it should be. Templates that are not named
-    stay as they are, and so do existing indices.
+    stay as they are, and so do existing indices but for the settings in O(existing).
 extends_documentation_fragment: opensearch_connection
 options:
   templates:
@@ -21,6 +23,14 @@ options:
         with or without C(index.)), C(mappings) and C(aliases).
     type: dict
     default: {}
+  existing:
+    description:
+      - Settings of O(templates) that the indices which match their patterns take over also when
+        they are there already, C(number_of_replicas) for instance. Only settings that a live index
+        can change.
+    type: list
+    elements: str
+    default: []
   absent:
     description: Names of templates that must not be there.
     type: list
@@ -45,11 +55,25 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: Names of the templates that changed, or would.
+  description: Names of the templates and of the indices that changed, or would.
   returned: always
   type: list
   elements: str
 """
+
+
+def existing(client: Client, templates: dict[str, Any], names: list[str]) -> list[Change]:
+    """Plan what the templates' indices take over.
+
+    :raises OpenSearchError: where the cluster does not answer or refuses
+    """
+    patterns = [
+        pattern for template in templates.values() for pattern in template["index_patterns"]
+    ]
+    if not patterns:
+        return []
+    found = client.request("GET", f"/{','.join(patterns)}/_settings", flat_settings="true")
+    return plan_existing(found, templates, names).changes
 
 
 def main() -> None:
@@ -58,6 +82,7 @@ def main() -> None:
         argument_spec={
             **CONNECTION_SPEC,
             "templates": {"type": "dict", "default": {}},
+            "existing": {"type": "list", "elements": "str", "default": []},
             "absent": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
@@ -70,6 +95,8 @@ def main() -> None:
         client = connect(params["connection"])
         found = client.get("/_index_template", flat_settings="true")
         plan = plan_templates(found, params["templates"], params["absent"])
+        if params["existing"]:
+            plan.changes += existing(client, params["templates"], params["existing"])
         if not module.check_mode:
             client.apply(plan)
     except OpenSearchError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 INDEX_PERMISSION_KEYS = ("index_patterns", "dls", "fls", "masked_fields", "allowed_actions")
@@ -249,6 +250,30 @@ def plan_templates(
     for name in absent:
         if name in present:
             plan.add(Change("DELETE", f"/_index_template/{name}", None, name, present[name], None))
+    return plan
+
+
+def plan_existing(
+    found: Mapping[str, Any], wanted: Mapping[str, Mapping[str, Any]], names: Sequence[str]
+) -> Plan:
+    """Plan the settings that indices take over from their template after they were made.
+
+    :param found: the answer of _settings with flat settings, of the templates' indices
+    :param wanted: name -> index_patterns, priority, settings; the highest priority counts
+    :param names: settings of the templates, without ``index.``
+    """
+    plan = Plan()
+    templates = sorted(wanted.values(), key=lambda template: int(template.get("priority") or 0))
+    for index, entry in sorted(found.items()):
+        settings: dict[str, Any] = {}
+        for template in templates:
+            if any(fnmatchcase(index, pattern) for pattern in template["index_patterns"]):
+                settings = index_settings(template.get("settings") or {})
+        followed = {name: settings.get(f"index.{name}") for name in names}
+        after = {f"index.{name}": value for name, value in followed.items() if value is not None}
+        before = {name: entry["settings"].get(name) for name in after}
+        if before != after:
+            plan.add(Change("PUT", f"/{index}/_settings", after, index, before, after))
     return plan
 
 

@@ -20,7 +20,7 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from tests.e2e.conftest import ARTIFACTS, INVENTORY, SERVICE_NAME, VIP
+from tests.e2e.conftest import ARTIFACTS, INVENTORY, SERVICE_NAME, VIP, Lab, wait_until
 
 LOCAL = os.environ.get("RESEARCH_SITE", "")
 SITE = LOCAL or f"https://{SERVICE_NAME}"
@@ -275,6 +275,26 @@ def test_a_curator_sends_a_file_and_sees_it_found(curator: Page, tmp_path: Path)
     expect(curator.locator('[data-field="new"]')).to_have_text("1")
     curator.goto(f"/?q={word}")
     expect(curator.get_by_role("article").first).to_contain_text(word, timeout=SECONDS)
+
+
+@pytest.mark.skipif(bool(LOCAL), reason="there is one node, and it is not ours to kill")
+def test_a_signed_in_reader_goes_on_when_their_node_dies(curator: Page, lab: Lab) -> None:
+    curator.goto("/?q=neural+machine+translation")
+    expect(curator.get_by_role("article").first).to_be_visible(timeout=SECONDS)
+    cookies = {cookie["name"]: cookie["value"] for cookie in curator.context.cookies()}
+    node = lab[cookies["research_node"]]
+    node.check("systemctl mask --runtime research-app && systemctl kill --signal=KILL research-app")
+    try:
+        curator.get_by_role("article").first.get_by_role("link").first.click()
+        expect(curator.get_by_role("button", name="Sign out")).to_be_visible(timeout=SECONDS)
+        curator.goto("/?q=garbage+collection")
+        expect(curator.get_by_role("article").first).to_be_visible(timeout=SECONDS)
+        curator.goto("/admin")
+        expect(curator.get_by_role("heading", level=1)).to_have_text("Administration")
+    finally:
+        node.check("systemctl unmask --runtime research-app && systemctl start research-app", 90)
+        probe = f"curl -s --cacert /etc/research-pki/ca.pem https://{node.name}:7860/ready"
+        wait_until(lambda: node.run(f"{probe} --fail").code == 0, 60, f"{node.name} ready again")
 
 
 def test_an_administrator_sees_how_it_goes(curator: Page) -> None:

@@ -19,6 +19,7 @@ from ansible.module_utils.opensearch_objects import (
     plan_allocation,
     plan_cluster_settings,
     plan_exclusion,
+    plan_existing,
     plan_mappings,
     plan_nodes,
     plan_purge,
@@ -123,6 +124,32 @@ def test_a_missing_template_is_made(found: Any) -> None:
     plan = plan_templates(found, {"library": TEMPLATE})
     assert body(plan)["template"] == {"settings": TEMPLATE["settings"]}
     assert plan.diff()["before"] == {"library": None}
+
+
+LIBRARY = {"index_patterns": ["library*"], "settings": {"number_of_replicas": 1}}
+SPECIAL = {"index_patterns": ["library_x"], "priority": 9, "settings": {"number_of_replicas": 0}}
+SILENT = {"index_patterns": ["library_x"], "priority": 9}
+
+
+@pytest.mark.parametrize(
+    ("index", "replicas", "templates", "change"),
+    [
+        ("library_1", "0", [LIBRARY], "1"),
+        ("library_1", "1", [LIBRARY], None),
+        ("library_x", "1", [SPECIAL, LIBRARY], "0"),  # the higher priority counts
+        ("library_x", "5", [LIBRARY, SILENT], None),  # and where that says nothing, nobody does
+        ("other", "0", [LIBRARY], None),
+    ],
+)
+def test_existing_indices_follow_their_template(
+    index: str, replicas: str, templates: list[Any], change: str | None
+) -> None:
+    found = {index: {"settings": {"index.number_of_replicas": replicas, "index.codec": "x"}}}
+    wanted = {str(number): template for number, template in enumerate(templates)}
+    plan = plan_existing(found, wanted, ["number_of_replicas"])
+    body = {"index.number_of_replicas": change}
+    asked = [("PUT", f"/{index}/_settings", body)] if change else []
+    assert plan.requests() == asked
 
 
 def test_a_changed_template_is_replaced_and_an_absent_one_removed() -> None:

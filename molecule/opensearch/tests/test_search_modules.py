@@ -45,6 +45,12 @@ USER = {"name": "probe", "password": "Kx9-vmQ27-tRw48-hLp", "roles": ["probe"]}
 OTHER = {**USER, "password": "Zb4-wnT61-yGd93-cFs"}
 ROLE = {"probe": {"cluster_permissions": ["cluster_monitor"]}}
 TEMPLATE = {"probe": {"index_patterns": ["probe*"], "settings": {"number_of_shards": 1}}}
+FOLLOWED = {
+    "probe": {
+        "index_patterns": ["probe*"],
+        "settings": {"number_of_shards": 1, "number_of_replicas": 0},
+    }
+}
 # In this order: each undoes what the one before it did, or leaves the probe to the clean-up.
 CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "settings are set": (
@@ -68,6 +74,10 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
         {"state": "cleared", "nodes": ["nobody"]},
     ),
     "a template is made": ("opensearch_index_template", {"templates": TEMPLATE}),
+    "an index follows its template": (
+        "opensearch_index_template",
+        {"templates": FOLLOWED, "existing": ["number_of_replicas"]},
+    ),
     "a template is removed": ("opensearch_index_template", {"absent": ["probe"]}),
     "a user is made": ("opensearch_security", {"users": [USER], "roles": ROLE}),
     "a password is changed": ("opensearch_security", {"users": [OTHER], "roles": ROLE}),
@@ -117,8 +127,10 @@ def asked_four_times(ask: Any) -> Any:
         for module, options in CHANGES.values()
         for check in (True, False, True, False)
     ]
+    assert ask("PUT", "/probe-1", "admin").status == 200
     results = run(tasks)
     yield {name: results[4 * n : 4 * n + 4] for n, name in enumerate(CHANGES)}
+    assert ask("DELETE", "/probe-1", "admin").status == 200
     for kind in ("internalusers", "rolesmapping", "roles"):
         assert ask("DELETE", f"/_plugins/_security/api/{kind}/probe", "admin").status == 200
 
@@ -131,6 +143,12 @@ def test_a_change_is_made_once(asked_four_times: Any, name: str) -> None:
     said = json.dumps([{**result, "invocation": None} for result in results])
     assert USER["password"] not in said
     assert OTHER["password"] not in said
+
+
+@pytest.mark.usefixtures("asked_four_times")
+def test_an_index_that_was_there_has_the_replicas_of_its_template(ask: Any) -> None:
+    answer = ask("GET", "/probe-1/_settings?flat_settings", "admin").body
+    assert answer["probe-1"]["settings"]["index.number_of_replicas"] == "0"
 
 
 @pytest.fixture(scope="module")

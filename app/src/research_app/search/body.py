@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from research_app.search.query import SearchQuery
+from research_app.search.suggestion import suggestion
 from research_app.settings import Search
 
 # private-use characters, which `clean` keeps out of every stored text
@@ -178,8 +179,12 @@ def selection(query: SearchQuery, boosts: Search) -> dict[str, Any]:
 
 
 def counting(query: SearchQuery) -> dict[str, Any]:
-    """The part of a request that counts: all documents, and those of each facet's values."""
-    return {"track_total_hits": True, "aggs": facets(filters(query))}
+    """The part of a request that counts, and tells which words nothing has.
+
+    Counted are all documents, and those of each facet's values.
+    """
+    counts = {"track_total_hits": True, "aggs": facets(filters(query))}
+    return counts | suggestion(query.q)
 
 
 def showing(query: SearchQuery) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from research_app.search.passages import Passage, among, from_hits, passages_bod
 from research_app.search.query import SearchQuery
 from research_app.search.ranking import STORED, WINDOW, order
 from research_app.search.results import from_response, is_partial, shown
-from research_app.search.suggestion import FEW, corrected, suggestion_body, worth_asking
+from research_app.search.suggestion import FEW, corrected, worth_asking
 from research_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -174,12 +174,13 @@ class SearchService:
             found = await self._request(search_body(query, self._settings), _copies(query))
         answer = from_response(query, found)
         if answer["total"] <= FEW:
-            answer["suggestion"] = await self._suggestion(query, answer["total"])
+            answer["suggestion"] = await self._suggestion(query, found, answer["total"])
         return answer
 
-    async def _suggestion(self, query: SearchQuery, total: int) -> str | None:
+    async def _suggestion(
+        self, query: SearchQuery, found: dict[str, Any], total: int
+    ) -> str | None:
         """Words that find more, where those of the query find next to nothing."""
-        found = await self._request(suggestion_body(query.q), "suggestion")
         words = corrected(query.q, found["suggest"]["words"])
         if words is None:
             return None

@@ -12,8 +12,8 @@ FEW = 2
 FAR_MORE = 10
 
 
-def suggestion_body(words: str) -> dict[str, Any]:
-    """The request for the nearest known word of each that is unknown."""
+def suggestion(words: str) -> dict[str, Any]:
+    """The part of a request that asks for the nearest known word of each that is unknown."""
     term = {
         "field": "title.words",
         "suggest_mode": "missing",
@@ -21,7 +21,7 @@ def suggestion_body(words: str) -> dict[str, Any]:
         "min_word_length": 4,
         "prefix_length": 1,
     }
-    return {"size": 0, "suggest": {"text": words, "words": {"term": term}}}
+    return {"suggest": {"text": words, "words": {"term": term}}}
 
 
 def corrected(words: str, entries: list[dict[str, Any]]) -> str | None:
