@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -138,6 +140,26 @@ def test_another_node_becomes_manager(cluster: Cluster, traffic: Busy, record: R
     nothing_lost(cluster, seen, record, f"another manager, {run.seconds:.0f} s, and back again")
 
 
+@pytest.fixture
+def much(cluster: Cluster) -> Iterator[None]:
+    """Half a gigabyte that no codec makes smaller, so that a drain has something to move."""
+    index = "research_assistant_much"
+    settings = {"number_of_shards": 4, "number_of_replicas": 1}
+    mappings = {"properties": {"noise": {"type": "binary"}}}
+    cluster.request("PUT", f"/{index}", body={"settings": settings, "mappings": mappings})
+    client = cluster.client("research_admin")
+    for _ in range(64):
+        noise = [base64.b64encode(os.urandom(2**20)).decode() for _ in range(8)]
+        lines: list[dict[str, Any]] = [{"index": {}}] * 16
+        lines[1::2] = [{"noise": text} for text in noise]
+        client.bulk(body=lines, index=index, request_timeout=60)
+    cluster.request("POST", f"/{index}/_flush")
+    cluster.wait_for_green()
+    yield
+    cluster.request("DELETE", f"/{index}")
+
+
+@pytest.mark.usefixtures("much")
 def test_an_interrupted_removal_goes_on(cluster: Cluster, traffic: Busy, record: Record) -> None:
     before = started(cluster)
     with traffic() as seen:
