@@ -90,7 +90,7 @@ def test_words_are_data_wherever_they_go(words: str) -> None:
     assert _keys(request) == shape
     said = {query.q, body.subject(query.q)}
     places = {path.rsplit(".", 1)[1] for path, text in _strings(request) if text in said}
-    assert places <= {"query", *places & {"order", "field", "minimum_should_match"}}
+    assert places <= {"query", "text", *places & {"order", "field", "minimum_should_match"}}
 
 
 @pytest.mark.parametrize(
