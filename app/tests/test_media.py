@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from films import film
 from loading import documents, loaded
-from local_web import answer, fetcher, local_web
+from local_web import LocalWeb, answer, fetcher, local_web
 from PIL import Image
 from shared_data import shared
 
@@ -21,6 +23,7 @@ from research_app.refusal import RefusedError
 from research_app.settings import Speech
 from research_app.sources import open_source
 from research_app.sources.document import Candidate
+from research_app.sources.recording import Recording, candidate
 from research_app.sources.tools import Tools
 from research_app.speech import whisper
 
@@ -184,6 +187,56 @@ def test_recordings_in_catalogues_and_beside_feeds(tmp_path: Path) -> None:
         assert fields["passages"] == ({"text": "I hear zebras.", "start": 2.0},)
         assert fields["file"]
     assert len(found) == 3
+
+
+def web_feed(web: LocalWeb, *names: str) -> str:
+    """A feed of episodes of those file names, without transcripts."""
+    items = "".join(
+        f"<item><title>{name}</title><guid>{name}</guid><enclosure url='{name}'/></item>"
+        for name in names
+    )
+    text = f"<rss><channel><title>T</title>{items}</channel></rss>"
+    web.routes["/feed"] = answer(text.encode(), "application/rss+xml")
+    return f"{web.url}/feed"
+
+
+def test_an_episode_that_lies_on_the_web_is_heard_and_not_kept(tmp_path: Path) -> None:
+    with local_web() as web:
+        recording = film(tmp_path / "one.m4a", 3).read_bytes()
+        web.routes["/one.m4a"] = answer(recording, "audio/mp4")
+        web.routes["/large.m4a"] = answer(recording * 2, "audio/mp4")
+        web.routes["/page.mp3"] = answer(b"<html>Not here any more", "text/html")
+        url = web_feed(web, "one.m4a", "gone.m4a", "large.m4a", "page.mp3", "page.html")
+        listener = Listener()
+        tools = Tools(fetcher(recording_max_bytes=len(recording)), recogniser=listener)
+        found = loaded(open_source(url, "paper", tools).candidates, tmp_path / "kept")
+    one, gone, large, page, other = found.values()
+    assert isinstance(one, dict)
+    assert one["passages"] == ({"text": "I hear zebras.", "start": 2.0},)
+    assert one["duration"] == pytest.approx(3, abs=0.3)
+    assert one["media_url"] == f"{web.url}/one.m4a"
+    assert "file" not in one
+    assert listener.heard == ["recording.m4a"]
+    assert gone == "its recording cannot be had: 127.0.0.1 answers 404 (not found)"
+    assert str(large).startswith("its recording cannot be had: 127.0.0.1 sends more than")
+    assert page == "not a recording, whatever its name says"
+    assert isinstance(other, dict), "an enclosure that is no recording is not fetched"
+
+
+@pytest.mark.parametrize("changes", [{"recording_max_bytes": 0}, {"enabled": False}])
+def test_a_site_may_do_without_recordings_from_the_web(changes: dict[str, Any]) -> None:
+    with local_web() as web:
+        recording = Recording("a", "podcast", "feed:1", {"title": "A"})
+        heard = dataclasses.replace(recording, media_address=f"{web.url}/one.m4a")
+        tools = Tools(fetcher(**changes), recogniser=Listener())
+        (fields,) = loaded([candidate(heard, tools)]).values()
+        assert isinstance(fields, dict)
+        assert "passages" not in fields
+        assert web.asked == []
+        same = candidate(recording, tools).content_hash
+        assert candidate(heard, tools).content_hash == same
+        able = Tools(fetcher(), recogniser=Listener())
+        assert candidate(heard, able).content_hash != same, "it is heard once it may be"
 
 
 def image(width: int, height: int, form: str = "PNG") -> bytes:

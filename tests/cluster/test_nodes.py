@@ -38,7 +38,7 @@ def managers(cluster: Cluster, *names: str) -> None:
     inventory = yaml.safe_load(path.read_text())
     tier = inventory["all"]["children"]["opensearch"]["children"]
     address = {host.name: host.address for host in [*cluster.hosts.values(), SPARE]}
-    tier["opensearch_manager"]["hosts"] = dict.fromkeys(names, {})
+    tier["opensearch_manager"]["hosts"] = {name: {} for name in names}
     # The address stands with the managers, so it would go with the role.
     tier["opensearch_hot"]["hosts"] = {
         name: {"ansible_host": address[name]} for name in tier["opensearch_hot"]["hosts"]

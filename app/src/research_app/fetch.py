@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 import httpcore
 import httpx
@@ -31,6 +32,10 @@ class NotNowError(RefusedError):
     def __init__(self, message: str, seconds: float | None = None) -> None:
         super().__init__(message)
         self.seconds = seconds
+
+
+# the body of an answer in pieces, while it stays below so many bytes
+Pieces = Callable[[int], Iterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +87,33 @@ class Fetcher:
         `max_bytes` lowers the settings' limit, `pause` raises the seconds between two requests
         to the same host.
         """
+        limit = min(max_bytes or self._settings.max_bytes, self._settings.max_bytes)
+        return self._follow(
+            url, pause, self._settings.seconds, lambda pieces: b"".join(pieces(limit))
+        )
+
+    def save(self, url: str, path: Path) -> None:
+        """Write a recording that an address names to a file, or raise RefusedError."""
+        limit = self._settings.recording_max_bytes
+
+        def write(pieces: Pieces) -> bytes:
+            with path.open("wb") as file:
+                file.writelines(pieces(limit))
+            return b""
+
+        self._follow(url, None, self._settings.recording_seconds, write)
+
+    def _follow(
+        self, url: str, pause: float | None, seconds: float, take: Callable[[Pieces], bytes]
+    ) -> Fetched:
+        """What an address gives in the end, its content in the hands of `take`."""
         if not self._settings.enabled:
             raise RefusedError("fetching from the web is switched off on this site")
-        limit = min(max_bytes or self._settings.max_bytes, self._settings.max_bytes)
         wait = max(pause or 0, self._settings.pause_seconds)
         address = _parsed(url)
         for _ in range(MAX_REDIRECTS + 1):
             self._pace.wait(address.host, wait)
-            answer = self._ask(address, limit)
+            answer = self._ask(address, seconds, take)
             if isinstance(answer, Fetched):
                 return answer
             address = answer
@@ -104,15 +128,22 @@ class Fetcher:
         """Close what is open."""
         self._pool.close()
 
-    def _ask(self, url: httpx.URL, limit: int) -> Fetched | httpx.URL:
+    @property
+    def saves_recordings(self) -> bool:
+        """Whether this site fetches recordings, to hear what is said in them."""
+        return self.enabled and self._settings.recording_max_bytes > 0
+
+    def _ask(
+        self, url: httpx.URL, seconds: float, take: Callable[[Pieces], bytes]
+    ) -> Fetched | httpx.URL:
         """What an address gives, or where it sends us."""
-        self._deadline.start(self._settings.seconds)
-        with _in_words(url.host, self._settings.seconds), self._response(url) as response:
+        self._deadline.start(seconds)
+        with _in_words(url.host, seconds), self._response(url) as response:
             if response.status_code in REDIRECTS and "location" in response.headers:
                 return _parsed(response.headers["location"], url)
             if response.status_code != HTTPStatus.OK:
                 raise _unwanted(url.host, response)
-            content = _read(response, url.host, limit)
+            content = take(lambda limit: _pieces(response, url.host, limit))
             media_type = response.headers.get("content-type", "").partition(";")[0]
             return Fetched(str(url), content, media_type.strip().lower(), response.charset_encoding)
 
@@ -175,18 +206,18 @@ def _unwanted(host: str, response: httpx.Response) -> RefusedError:
     return NotNowError(message, float(asked) if asked.isdecimal() else None)
 
 
-def _read(response: httpx.Response, host: str, limit: int) -> bytes:
+def _pieces(response: httpx.Response, host: str, limit: int) -> Iterator[bytes]:
     """The body, unpacked, while it stays below the limit."""
     too_large = RefusedError(f"{host} sends more than {_size(limit)}")
     announced = response.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise too_large
-    content = bytearray()
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > limit:
+    count = 0
+    for piece in response.iter_bytes():
+        count += len(piece)
+        if count > limit:
             raise too_large
-    return bytes(content)
+        yield piece
 
 
 def _size(count: int) -> str:

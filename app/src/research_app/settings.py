@@ -179,6 +179,8 @@ class Fetch(_Section):
     max_bytes: Annotated[int, Field(ge=1, le=2**30)] = 32 * 2**20
     seconds: Seconds = 30.0
     pause_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
+    recording_max_bytes: Annotated[int, Field(ge=0, le=16 * 2**30)] = 512 * 2**20
+    recording_seconds: Annotated[float, Field(gt=0, le=86_400)] = 900.0
 
 
 class Auth(_Section):

@@ -118,6 +118,7 @@ def _episodes(
                 _fields(feed, episode, origin),
                 transcript,
                 _media(episode, origin),
+                _media_address(episode, origin),
                 origin.address(episode.image or feed.image),
             )
             yield candidate(recording, tools)
@@ -145,6 +146,13 @@ def _media(episode: Episode, origin: Origin) -> Path | None:
     relative = name.name if origin.address(episode.enclosure) else str(name)
     path = inside(origin.folder, relative)
     return path if path.is_file() else None
+
+
+def _media_address(episode: Episode, origin: Origin) -> str:
+    """Where the recording can be fetched from, where the feed says so."""
+    address = origin.address(episode.enclosure) if episode.enclosure else ""
+    suffix = PurePosixPath(unquote(urlsplit(address).path)).suffix.lower()
+    return address if suffix in (*AUDIO, *VIDEO) else ""
 
 
 def _fields(feed: Feed, episode: Episode, origin: Origin) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -26,6 +28,7 @@ from research_app.sources.document import (
     validated,
 )
 from research_app.sources.tools import Tools
+from research_app.speech import Recogniser
 
 MAX_MEDIA_BYTES = 16 * 2**30
 CAPTIONS = (".vtt", ".srt")  # the better one first: it may say who speaks
@@ -49,6 +52,8 @@ class Recording:
     fields: dict[str, Any]
     transcript: Transcript | None = None
     media: Path | None = None
+    # where it can be fetched from, to be heard, where it does not lie here
+    media_address: str = ""
     picture: str = ""
 
 
@@ -106,6 +111,8 @@ def _identifying(recording: Recording, tools: Tools) -> Iterator[bytes]:
         yield _digest(recording.media).encode()
         if tools.recogniser and not transcript:
             described.append(tools.recogniser.name)
+    elif (ears := tools.hears_the_web) and recording.media_address and not transcript:
+        described += [recording.media_address, ears.name]
     yield orjson.dumps(described, option=orjson.OPT_SORT_KEYS)
 
 
@@ -124,8 +131,11 @@ class _Loading:
         validated(found)
         if recording.transcript:
             found["passages"] = _passages(recording.transcript, self._tools)
+        heard = "passages" in found
         if recording.media:
-            found |= self._of_the_file(recording.media, heard="passages" in found)
+            found |= self._of_the_file(recording.media, heard)
+        elif recording.media_address and not heard and (ears := self._tools.hears_the_web):
+            found |= self._from_the_web(recording.media_address, ears)
         if found.get("duration") is None and found.get("passages"):
             found["duration"] = found["passages"][-1].get("end")
         if "thumbnail" not in found and recording.picture and self._tools.pictures:
@@ -141,6 +151,22 @@ class _Loading:
             found["passages"] = from_cues(self._tools.recogniser.recognise(path))
         found["file"] = self._files.put(path, path.suffix.lower())
         return found
+
+    def _from_the_web(self, address: str, ears: Recogniser) -> dict[str, Any]:
+        """What is said in a recording that is fetched, heard, and not kept."""
+        suffix = PurePosixPath(urlsplit(address).path).suffix.lower()
+        # not below /tmp, which is memory on some systems
+        with tempfile.TemporaryDirectory(prefix="research-recording-", dir="/var/tmp") as folder:
+            path = Path(folder) / f"recording{suffix}"
+            try:
+                self._tools.web.save(address, path)
+            except RefusedError as error:
+                raise RefusedError(f"its recording cannot be had: {error}") from None
+            facts = media.facts(path)
+            found: dict[str, Any] = self._kept(facts.picture)
+            if facts.duration is not None:
+                found["duration"] = facts.duration
+            return found | {"passages": from_cues(ears.recognise(path))}
 
     def _kept(self, picture: bytes | None) -> dict[str, Any]:
         return {"thumbnail": self._files.put(picture, ".jpg")} if picture else {}

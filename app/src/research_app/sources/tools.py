@@ -27,6 +27,12 @@ class Tools:
         return self.fetcher is not None and self.fetcher.enabled
 
     @property
+    def hears_the_web(self) -> Recogniser | None:
+        """What hears recordings that have to be fetched; nothing where none may be."""
+        allowed = self.fetcher is not None and self.fetcher.saves_recordings
+        return self.recogniser if allowed else None
+
+    @property
     def web(self) -> Fetcher:
         """What fetches; RefusedError where nothing may."""
         if self.fetcher is None:
