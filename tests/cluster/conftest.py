@@ -176,12 +176,13 @@ class Cluster:
         output, _ = process.communicate(timeout=timeout)
         return Run(process.returncode, output, time.monotonic() - started)
 
-    def kill_at(self, banner: str, playbook: str, *arguments: str) -> None:
-        """Start a playbook and kill its controller when it names a task or step."""
+    def kill_at(self, banner: str, playbook: str, *arguments: str, times: int = 1) -> None:
+        """Start a playbook and kill its controller when it names a task or step so many times."""
         process = self.start(playbook, *arguments)
         assert process.stdout is not None
         for line in process.stdout:
-            if banner in line:
+            times -= banner in line
+            if times == 0:
                 break
         kill_tree(process.pid)
         process.wait()

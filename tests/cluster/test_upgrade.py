@@ -33,13 +33,17 @@ def test_site_does_not_upgrade_by_itself(cluster: Cluster) -> None:
     assert cluster.versions() == {"3.5.0"}
 
 
-def test_upgrade(
+def test_an_upgrade_goes_on_where_it_was_killed(
     cluster: Cluster, traffic: Callable[[], Traffic], record: Callable[[str], None]
 ) -> None:
+    """The controller dies when one node is upgraded and the second one is down."""
+    step = "(4/5) Wait until the node has joined"
     with traffic() as seen:
+        cluster.kill_at(step, "upgrade_opensearch.yml", *NEXT_VERSION, times=2)
+        assert cluster.versions() >= {"3.5.0", "3.8.0"}
         run = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
     assert cluster.versions() == {"3.8.0"}
-    nothing_lost(cluster, seen, record, f"upgrade 3.5.0 to 3.8.0, {run.seconds:.0f} s")
+    nothing_lost(cluster, seen, record, f"upgrade killed, and gone on with: {run.seconds:.0f} s")
     assert "There is no way back node by node" in " ".join(run.output.split())
     again = cluster.play("upgrade_opensearch.yml", *NEXT_VERSION).succeeded()
     assert again.changed == {}
