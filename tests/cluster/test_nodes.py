@@ -166,7 +166,7 @@ def much(cluster: Cluster) -> Iterator[None]:
 def test_an_interrupted_removal_goes_on(cluster: Cluster, traffic: Busy, record: Record) -> None:
     before = started(cluster)
     with traffic() as seen:
-        cluster.kill_at("(4/8)", "remove_node.yml", "-e", "node=os4")
+        cluster.kill_at("(3/8)", "remove_node.yml", "-e", "node=os4")
         run = cluster.play("remove_node.yml", "-e", "node=os4").succeeded()
     assert started(cluster) == before, "another node was restarted"
     assert members(cluster) == ["os1", "os2", "os3"]
