@@ -49,7 +49,7 @@ QUERIES = 150
 READERS = 50
 SEARCHES_EACH = 6
 BATCH = 500
-PARTS = 4
+PARTS = 6
 START_SECONDS = 60
 
 
@@ -144,24 +144,27 @@ class Bench:
     # ingest
 
     async def ingest(self, parts: Services) -> None:
-        """Ours, with all that it checks, against the client's own bulk helper."""
-        parts_of_it = self.parts()
+        """Ours, with all that it checks, against the client's own bulk helper.
+
+        The medians of several parts: one in ten stalls for seconds, whoever writes it, while the
+        server merges. The first part is not counted; it is the server that warms up with it.
+        """
         plain = f"{self.name}-plain"
         await ensure_index(parts.client, plain)
-        seconds = {"plain": 0.0, "ours": 0.0}
-        counts = {"plain": 0, "ours": 0}
-        for number, path in enumerate(parts_of_it):
+        rates: dict[str, list[float]] = {"plain": [], "ours": []}
+        written = 0
+        for number, path in enumerate(self.parts()):
             turns = ("plain", "ours")
             for side in turns if number % 2 else reversed(turns):
                 start = time.monotonic()
                 if side == "plain":
-                    counts[side] += await asyncio.to_thread(self._bulk, plain, path)
+                    count = await asyncio.to_thread(self._bulk, plain, path)
                 else:
                     source = open_source(str(path), "paper", parts.tools)
-                    counts[side] += (await take(parts, source, lambda _: None)).new
-                seconds[side] += time.monotonic() - start
-        ours, theirs = (rate(counts[side], seconds[side]) for side in ("ours", "plain"))
-        line("documents", f"{counts['ours']:,}")
+                    written += (count := (await take(parts, source, lambda _: None)).new)
+                rates[side].append(rate(count, time.monotonic() - start))
+        ours, theirs = (statistics.median(rates[side][1:]) for side in ("ours", "plain"))
+        line("documents", f"{written:,}")
         line("ingest, bare helpers.parallel_bulk", f"{theirs:,.0f} documents/s")
         line("ingest, ours", f"{ours:,.0f} documents/s")
         line("  ratio", f"{ours / theirs:.2f}", "promised: at least 0.8")

@@ -86,11 +86,11 @@ def test_words_are_data_wherever_they_go(words: str) -> None:
     request = body.search_body(query, Search())
     orjson.dumps(request)  # can be sent
     assert _keys(request).isdisjoint({"query_string", "simple_query_string", "script", "regexp"})
-    shape = _keys(body.search_body(SearchQuery(q="plain words"), Search()))
-    assert _keys(request) == shape
-    said = {query.q, body.subject(query.q)}
+    plain = body.search_body(SearchQuery(q="plain words"), Search())
+    assert _keys(request) == _keys(plain)
+    said = {query.q, body.subject(query.q)} - {text for _, text in _strings(plain)}
     places = {path.rsplit(".", 1)[1] for path, text in _strings(request) if text in said}
-    assert places <= {"query", "text", *places & {"order", "field", "minimum_should_match"}}
+    assert places <= {"query", "text"}
 
 
 @pytest.mark.parametrize(

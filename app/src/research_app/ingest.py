@@ -32,6 +32,9 @@ REQUEST_SECONDS = 60
 # waits before a refused or unanswered bulk is sent again; about a minute in all
 PAUSES = (0.5, 1, 2, 4, 8, 15, 30)
 BUSY = 429
+# what is read of the answers; the rest is a tenth of the work of writing
+BULK_ANSWER = "items.index.status,items.index.error"
+STORED_ANSWER = "docs._id,docs._source"
 
 State = Literal["new", "changed", "unchanged"]
 
@@ -95,6 +98,10 @@ def split(writes: list[Write], limit: int) -> Iterator[list[Write]]:
         yield part
 
 
+def _next(source: Source) -> list[Candidate | Refusal]:
+    return list(islice(source.candidates, source.batch))
+
+
 class Ingest:
     """One run: batches are compared with the index, and what is new is written."""
 
@@ -122,7 +129,8 @@ class Ingest:
         async with self._extraction, asyncio.TaskGroup() as tasks:
             for _ in range(WRITERS):
                 tasks.create_task(self._write_from(queue))
-            while taken := list(islice(source.candidates, source.batch)):
+            # in a thread, since a source waits for disks and for other people's servers
+            while taken := await asyncio.to_thread(_next, source):
                 if kept := self._sift(taken):
                     await queue.put(kept)
             for _ in range(WRITERS):
@@ -189,10 +197,10 @@ class Ingest:
             body={"ids": [item.id for item in batch]},
             index=self._index,
             request_timeout=REQUEST_SECONDS,
-            params={"_source_includes": "content_hash,kind"},
+            params={"_source_includes": "content_hash,kind", "filter_path": STORED_ANSWER},
         )
         found = await self._call(request)
-        return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}
+        return {doc["_id"]: doc["_source"] for doc in found["docs"] if "_source" in doc}
 
     async def _load(self, item: Candidate) -> dict[str, Any] | None:
         try:
@@ -214,7 +222,11 @@ class Ingest:
             body = b"".join(write.lines() for write in writes)
             answer = await self._call(
                 partial(
-                    self._client.bulk, body=body, index=self._index, request_timeout=REQUEST_SECONDS
+                    self._client.bulk,
+                    body=body,
+                    index=self._index,
+                    request_timeout=REQUEST_SECONDS,
+                    params={"filter_path": BULK_ANSWER},
                 )
             )
             writes = [
