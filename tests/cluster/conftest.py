@@ -176,16 +176,22 @@ class Cluster:
         output, _ = process.communicate(timeout=timeout)
         return Run(process.returncode, output, time.monotonic() - started)
 
-    def kill_at(self, banner: str, playbook: str, *arguments: str, times: int = 1) -> None:
-        """Start a playbook and kill its controller when it names a task or step so many times."""
+    def kill_at(self, banner: str, playbook: str, *arguments: str, times: int = 1) -> str:
+        """Start a playbook and kill its controller when it names a task or step so many times.
+
+        :return: what it said until then
+        """
         process = self.start(playbook, *arguments)
         assert process.stdout is not None
+        said = []
         for line in process.stdout:
+            said.append(line)
             times -= banner in line
             if times == 0:
                 break
         kill_tree(process.pid)
         process.wait()
+        return "".join(said)
 
     def allocation(self) -> dict[str, Any]:
         """Return the allocation settings that are not the tuned ones."""

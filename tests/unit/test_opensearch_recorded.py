@@ -119,12 +119,28 @@ def said(verdict: Verdict) -> set[str]:
         ),
         ("yellow-os3-gone", "cluster_serves", "", set()),
         ("yellow-os3-gone", "may_stop", "os1", {"manager_quorum", "shard_without_other_copy"}),
+        # In the middle of an upgrade: os1 has the new version, os2 the old one, os3 is down for it.
+        ("mixed-versions-os3-gone", "cluster_serves", "", set()),
+        (
+            "mixed-versions-os3-gone",
+            "may_stop",
+            "os1",
+            {"manager_quorum", "shard_without_other_copy"},
+        ),
+        # A copy may go to os1, and has not yet; os2 is too old for the other one.
+        ("mixed-versions-os3-gone", "is_back", "os1", {"shard_unassigned"}),
+        ("mixed-versions-os3-gone", "is_back", "os2", set()),
         ("no-manager", "may_stop", "os1", {"unreadable_answer"}),
         ("no-manager", "cluster_serves", "", {"unreadable_answer"}),
     ],
 )
 def test_a_recorded_state(name: str, question: str, node: str, reasons: set[str]) -> None:
     assert said(ask(Replay(name), question, node)) == reasons
+
+
+def test_the_yellow_that_an_upgrade_explains_is_noted() -> None:
+    verdict = ask(Replay("mixed-versions-os3-gone"), "is_back", "os2")
+    assert "node_version_yellow" in {note.code for note in verdict.notes}
 
 
 QUESTIONS = ["cluster_serves", "may_stop", "is_back", "may_drain", "may_remove"]
