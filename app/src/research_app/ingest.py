@@ -32,9 +32,6 @@ REQUEST_SECONDS = 60
 # waits before a refused or unanswered bulk is sent again; about a minute in all
 PAUSES = (0.5, 1, 2, 4, 8, 15, 30)
 BUSY = 429
-# what is read of the answers; the rest is a tenth of the work of writing
-BULK_ANSWER = "items.index.status,items.index.error"
-STORED_ANSWER = "docs._id,docs._source"
 
 State = Literal["new", "changed", "unchanged"]
 
@@ -197,10 +194,10 @@ class Ingest:
             body={"ids": [item.id for item in batch]},
             index=self._index,
             request_timeout=REQUEST_SECONDS,
-            params={"_source_includes": "content_hash,kind", "filter_path": STORED_ANSWER},
+            params={"_source_includes": "content_hash,kind"},
         )
         found = await self._call(request)
-        return {doc["_id"]: doc["_source"] for doc in found["docs"] if "_source" in doc}
+        return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}
 
     async def _load(self, item: Candidate) -> dict[str, Any] | None:
         try:
@@ -222,11 +219,7 @@ class Ingest:
             body = b"".join(write.lines() for write in writes)
             answer = await self._call(
                 partial(
-                    self._client.bulk,
-                    body=body,
-                    index=self._index,
-                    request_timeout=REQUEST_SECONDS,
-                    params={"filter_path": BULK_ANSWER},
+                    self._client.bulk, body=body, index=self._index, request_timeout=REQUEST_SECONDS
                 )
             )
             writes = [

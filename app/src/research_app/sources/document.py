@@ -113,9 +113,6 @@ def _with_text(values: tuple[Passage, ...]) -> tuple[Passage, ...]:
     return tuple(value for value in values if value.text)
 
 
-EMPTY = (None, "", ())
-PARTS = frozenset({"passages", "figures"})
-
 # below the 10,000 parts that OpenSearch takes in one document
 Passages = Annotated[tuple[Passage, ...], AfterValidator(_with_text), Field(max_length=9000)]
 
@@ -149,11 +146,8 @@ class Document(BaseModel):
 
     def stored(self) -> dict[str, Any]:
         """The fields that have a value, without the id (that is the key)."""
-        fields = {name: value for name, value in self if name != "id" and value not in EMPTY}
-        # the serializer of all fields would be a tenth of the work of an ingest
-        if parts := PARTS & fields.keys():
-            fields |= self.model_dump(include=set(parts), exclude_none=True)
-        return fields
+        fields = self.model_dump(exclude={"id"}, exclude_none=True)
+        return {name: value for name, value in fields.items() if value not in ("", ())}
 
 
 @dataclass(frozen=True, slots=True)
