@@ -34,8 +34,8 @@ class NotNowError(RefusedError):
         self.seconds = seconds
 
 
-# the body of an answer in pieces, while it stays below so many bytes
-Pieces = Callable[[int], Iterator[bytes]]
+# what becomes of the body of an answer, which comes in pieces
+Take = Callable[[Iterator[bytes]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +88,21 @@ class Fetcher:
         to the same host.
         """
         limit = min(max_bytes or self._settings.max_bytes, self._settings.max_bytes)
-        return self._follow(
-            url, pause, self._settings.seconds, lambda pieces: b"".join(pieces(limit))
-        )
+        return self._follow(url, pause, self._settings.seconds, limit, b"".join)
 
     def save(self, url: str, path: Path) -> None:
         """Write a recording that an address names to a file, or raise RefusedError."""
-        limit = self._settings.recording_max_bytes
 
-        def write(pieces: Pieces) -> bytes:
+        def write(pieces: Iterator[bytes]) -> bytes:
             with path.open("wb") as file:
-                file.writelines(pieces(limit))
+                file.writelines(pieces)
             return b""
 
-        self._follow(url, None, self._settings.recording_seconds, write)
+        settings = self._settings
+        self._follow(url, None, settings.recording_seconds, settings.recording_max_bytes, write)
 
     def _follow(
-        self, url: str, pause: float | None, seconds: float, take: Callable[[Pieces], bytes]
+        self, url: str, pause: float | None, seconds: float, limit: int, take: Take
     ) -> Fetched:
         """What an address gives in the end, its content in the hands of `take`."""
         if not self._settings.enabled:
@@ -113,7 +111,7 @@ class Fetcher:
         address = _parsed(url)
         for _ in range(MAX_REDIRECTS + 1):
             self._pace.wait(address.host, wait)
-            answer = self._ask(address, seconds, take)
+            answer = self._ask(address, seconds, limit, take)
             if isinstance(answer, Fetched):
                 return answer
             address = answer
@@ -124,18 +122,16 @@ class Fetcher:
         """Whether this site fetches anything."""
         return self._settings.enabled
 
-    def close(self) -> None:
-        """Close what is open."""
-        self._pool.close()
-
     @property
     def saves_recordings(self) -> bool:
         """Whether this site fetches recordings, to hear what is said in them."""
         return self.enabled and self._settings.recording_max_bytes > 0
 
-    def _ask(
-        self, url: httpx.URL, seconds: float, take: Callable[[Pieces], bytes]
-    ) -> Fetched | httpx.URL:
+    def close(self) -> None:
+        """Close what is open."""
+        self._pool.close()
+
+    def _ask(self, url: httpx.URL, seconds: float, limit: int, take: Take) -> Fetched | httpx.URL:
         """What an address gives, or where it sends us."""
         self._deadline.start(seconds)
         with _in_words(url.host, seconds), self._response(url) as response:
@@ -143,7 +139,7 @@ class Fetcher:
                 return _parsed(response.headers["location"], url)
             if response.status_code != HTTPStatus.OK:
                 raise _unwanted(url.host, response)
-            content = take(lambda limit: _pieces(response, url.host, limit))
+            content = take(_pieces(response, url.host, limit))
             media_type = response.headers.get("content-type", "").partition(";")[0]
             return Fetched(str(url), content, media_type.strip().lower(), response.charset_encoding)
 

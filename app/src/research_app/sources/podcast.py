@@ -140,8 +140,8 @@ def _transcript(episode: Episode, origin: Origin) -> Transcript | None:
 
 def _media(episode: Episode, origin: Origin) -> Path | None:
     """The recording itself, where it lies beside the feed."""
-    name = PurePosixPath(unquote(urlsplit(episode.enclosure).path))
-    if origin.folder is None or name.suffix.lower() not in (*AUDIO, *VIDEO):
+    name = _recording(episode.enclosure)
+    if origin.folder is None or name is None:
         return None
     relative = name.name if origin.address(episode.enclosure) else str(name)
     path = inside(origin.folder, relative)
@@ -150,9 +150,13 @@ def _media(episode: Episode, origin: Origin) -> Path | None:
 
 def _media_address(episode: Episode, origin: Origin) -> str:
     """Where the recording can be fetched from, where the feed says so."""
-    address = origin.address(episode.enclosure) if episode.enclosure else ""
-    suffix = PurePosixPath(unquote(urlsplit(address).path)).suffix.lower()
-    return address if suffix in (*AUDIO, *VIDEO) else ""
+    return origin.address(episode.enclosure) if _recording(episode.enclosure) else ""
+
+
+def _recording(enclosure: str) -> PurePosixPath | None:
+    """The name of the recording that an enclosure is; nothing where it is none."""
+    name = PurePosixPath(unquote(urlsplit(enclosure).path))
+    return name if name.suffix.lower() in (*AUDIO, *VIDEO) else None
 
 
 def _fields(feed: Feed, episode: Episode, origin: Origin) -> dict[str, Any]:

@@ -143,10 +143,7 @@ class _Loading:
         return validated(found).stored()
 
     def _of_the_file(self, path: Path, heard: bool) -> dict[str, Any]:
-        facts = media.facts(path)
-        found: dict[str, Any] = self._kept(facts.picture)
-        if facts.duration is not None:
-            found["duration"] = facts.duration
+        found = self._seen(path)
         if not heard and self._tools.recogniser:
             found["passages"] = from_cues(self._tools.recogniser.recognise(path))
         found["file"] = self._files.put(path, path.suffix.lower())
@@ -162,11 +159,15 @@ class _Loading:
                 self._tools.web.save(address, path)
             except RefusedError as error:
                 raise RefusedError(f"its recording cannot be had: {error}") from None
-            facts = media.facts(path)
-            found: dict[str, Any] = self._kept(facts.picture)
-            if facts.duration is not None:
-                found["duration"] = facts.duration
-            return found | {"passages": from_cues(ears.recognise(path))}
+            return self._seen(path) | {"passages": from_cues(ears.recognise(path))}
+
+    def _seen(self, path: Path) -> dict[str, Any]:
+        """What a recording shows of itself: a picture and how long it is."""
+        facts = media.facts(path)
+        found: dict[str, Any] = self._kept(facts.picture)
+        if facts.duration is not None:
+            found["duration"] = facts.duration
+        return found
 
     def _kept(self, picture: bytes | None) -> dict[str, Any]:
         return {"thumbnail": self._files.put(picture, ".jpg")} if picture else {}
