@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -20,30 +21,33 @@ Busy = Callable[[], Traffic]
 SPARE = Host("os4", "10.77.0.34")
 
 
-def edit(cluster: Cluster, member: bool) -> None:
-    """Put the spare host into the search tier's groups, or take it out, as a sysadmin does."""
+@contextlib.contextmanager
+def search_tier(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    """Edit the search tier's groups in the inventory, as a sysadmin does."""
     path = cluster.inventory / "hosts.yml"
     inventory = yaml.safe_load(path.read_text())
-    tier = inventory["all"]["children"]["opensearch"]["children"]
-    hosts = tier["opensearch_hot"]["hosts"]
-    hosts.pop(SPARE.name, None)
-    if member:
-        hosts[SPARE.name] = {}
+    yield inventory["all"]["children"]["opensearch"]["children"]
     path.write_text(yaml.safe_dump(inventory))
+
+
+def edit(cluster: Cluster, member: bool) -> None:
+    """Put the spare host into the search tier, or take it out."""
+    with search_tier(cluster) as tier:
+        hosts = tier["opensearch_hot"]["hosts"]
+        hosts.pop(SPARE.name, None)
+        if member:
+            hosts[SPARE.name] = {}
 
 
 def managers(cluster: Cluster, *names: str) -> None:
-    """Say in the inventory which nodes may be elected."""
-    path = cluster.inventory / "hosts.yml"
-    inventory = yaml.safe_load(path.read_text())
-    tier = inventory["all"]["children"]["opensearch"]["children"]
+    """Say which nodes may be elected."""
     address = {host.name: host.address for host in [*cluster.hosts.values(), SPARE]}
-    tier["opensearch_manager"]["hosts"] = {name: {} for name in names}
-    # The address stands with the managers, so it would go with the role.
-    tier["opensearch_hot"]["hosts"] = {
-        name: {"ansible_host": address[name]} for name in tier["opensearch_hot"]["hosts"]
-    }
-    path.write_text(yaml.safe_dump(inventory))
+    with search_tier(cluster) as tier:
+        tier["opensearch_manager"]["hosts"] = {name: {} for name in names}
+        # The address stands with the managers, so it would go with the role.
+        tier["opensearch_hot"]["hosts"] = {
+            name: {"ansible_host": address[name]} for name in tier["opensearch_hot"]["hosts"]
+        }
 
 
 def started(cluster: Cluster) -> dict[str, str]:

@@ -282,6 +282,12 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> floa
     return time.monotonic() - started
 
 
+def ready(host: Host) -> bool:
+    """Say whether the application on a host serves."""
+    probe = "curl -s -o /dev/null -w '%{http_code}' --cacert /etc/research-pki/ca.pem"
+    return host.run(f"{probe} https://{host.name}:7860/ready").out == "200"
+
+
 def run_site(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     """Run site.yml against the lab and return how it ended."""
     command = ["ansible-playbook", "-i", str(INVENTORY), str(ROOT / "playbooks" / "site.yml")]

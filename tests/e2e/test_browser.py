@@ -20,7 +20,7 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from tests.e2e.conftest import ARTIFACTS, INVENTORY, SERVICE_NAME, VIP, Lab, wait_until
+from tests.e2e.conftest import ARTIFACTS, INVENTORY, SERVICE_NAME, VIP, Lab, ready, wait_until
 
 LOCAL = os.environ.get("RESEARCH_SITE", "")
 SITE = LOCAL or f"https://{SERVICE_NAME}"
@@ -293,8 +293,7 @@ def test_a_signed_in_reader_goes_on_when_their_node_dies(curator: Page, lab: Lab
         expect(curator.get_by_role("heading", level=1)).to_have_text("Administration")
     finally:
         node.check("systemctl unmask --runtime research-app && systemctl start research-app", 90)
-        probe = f"curl -s --cacert /etc/research-pki/ca.pem https://{node.name}:7860/ready"
-        wait_until(lambda: node.run(f"{probe} --fail").code == 0, 60, f"{node.name} ready again")
+        wait_until(lambda: ready(node), 60, f"{node.name} ready again")
 
 
 def test_an_administrator_sees_how_it_goes(curator: Page) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, wait_until
+from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, ready, wait_until
 
 Searching = Callable[[], SearchTraffic]
 Record = Callable[[str], None]
@@ -22,11 +22,6 @@ def active_edge(lab: Lab) -> Host:
     holders = [host for host in lab.group("edge") if holds_vip(host)]
     assert len(holders) == 1, f"the VIP is on {[host.name for host in holders]}, not on one edge"
     return holders[0]
-
-
-def ready(host: Host) -> bool:
-    probe = "curl -s -o /dev/null -w '%{http_code}' --cacert /etc/research-pki/ca.pem"
-    return host.run(f"{probe} https://{host.name}:7860/ready").out == "200"
 
 
 @pytest.fixture(autouse=True)
