@@ -72,7 +72,8 @@ def existing(client: Client, templates: dict[str, Any], names: list[str]) -> lis
     ]
     if not patterns:
         return []
-    found = client.request("GET", f"/{','.join(patterns)}/_settings", flat_settings="true")
+    path = f"/{','.join(patterns)}/_settings"
+    found = client.request("GET", path, flat_settings="true", ignore_unavailable="true")
     return plan_existing(found, templates, names).changes
 
 

@@ -47,7 +47,7 @@ ROLE = {"probe": {"cluster_permissions": ["cluster_monitor"]}}
 TEMPLATE = {"probe": {"index_patterns": ["probe*"], "settings": {"number_of_shards": 1}}}
 FOLLOWED = {
     "probe": {
-        "index_patterns": ["probe*"],
+        "index_patterns": ["probe*", "not_there_yet"],
         "settings": {"number_of_shards": 1, "number_of_replicas": 0},
     }
 }
