@@ -81,7 +81,7 @@ def test_no_secret_is_to_be_seen(hosts: dict[str, Any], ephemeral: Path, name: s
     ]
     key = host.check_output("sed -n 2p /etc/research-pki/host.pem.key")
     looked_for = "\\n".join([*secrets, key])
-    host.run_test(f"umask 077; printf '{looked_for}\\n' >/root/looked-for")
+    host.run_test(f"umask 077; printf '{looked_for}\\n' >/run/looked-for")
     places = {
         "credentials, where they belong": "cat /etc/research-app/credentials/*",
         "argv and environment": "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null",
@@ -91,7 +91,7 @@ def test_no_secret_is_to_be_seen(hosts: dict[str, Any], ephemeral: Path, name: s
         " -xdev -type f -perm /o+r -not -name '*.pyc' -print0 2>/dev/null | xargs -0 cat",
     }
     for place, look in places.items():
-        count = "grep --count --text --fixed-strings --file=/root/looked-for"
+        count = "grep --count --text --fixed-strings --file=/run/looked-for"
         shown = host.run(f"{{ {look}; }} | tr '\\0' '\\n' | {count}")
         expected = "5" if place.startswith("credentials") else "0"
         assert shown.stdout.strip() == expected, f"a secret is in the {place}"

@@ -117,8 +117,8 @@ def ssh_key(changed: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     key = tmp_path_factory.mktemp("ssh") / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     public = key.with_suffix(".pub").read_text()
-    changed.check_output("mkdir -p -m 0700 /root/.ssh")
-    changed.check_output("echo %s > /root/.ssh/authorized_keys", public.strip())
+    changed.check_output("mkdir -p -m 0700 ~root/.ssh")
+    changed.check_output("echo %s > ~root/.ssh/authorized_keys", public.strip())
     return key
 
 
