@@ -9,7 +9,6 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
-_INSTALLED = "installed"
 
 
 class ActionModule(ActionBase):
@@ -37,4 +36,4 @@ class ActionModule(ActionBase):
             return False
         query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}\\n", "--", *names]
         answer = self._low_level_execute_command(shlex.join(query))
-        return answer["rc"] == 0 and set(answer["stdout"].split()) <= {_INSTALLED}
+        return answer["rc"] == 0 and set(answer["stdout"].split()) <= {"installed"}

@@ -47,7 +47,7 @@ def test_what_is_not_a_plain_name_is_left_to_apt(name: str) -> None:
     assert host.asked == []
 
 
-def test_nothing_wanted_is_there() -> None:
-    host = Host(0, "")
+def test_a_name_with_a_plus_is_a_plain_one() -> None:
+    host = Host(0, "installed\n")
     assert host._installed(["libstdc++6"])
     assert shlex.split(host.asked[0])[-2:] == ["--", "libstdc++6"]
