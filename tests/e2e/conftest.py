@@ -267,21 +267,6 @@ def record(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
     yield from measured_lines(request, ARTIFACTS / "measured.txt")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """Wait until something holds.
-
-    :param seconds: how long at most
-    :param what: for the failure message
-    :return: seconds waited
-    """
-    started = time.monotonic()
-    while not condition():
-        waited = time.monotonic() - started
-        assert waited < seconds, f"after {waited:.0f} s still not: {what}"
-        time.sleep(0.5)
-    return time.monotonic() - started
-
-
 def ready(host: Host) -> bool:
     """Say whether the application on a host serves."""
     probe = "curl -s -o /dev/null -w '%{http_code}' --cacert /etc/research-pki/ca.pem"

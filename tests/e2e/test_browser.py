@@ -20,7 +20,8 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from tests.e2e.conftest import ARTIFACTS, INVENTORY, SERVICE_NAME, VIP, Lab, ready, wait_until
+from tests.e2e.conftest import ARTIFACTS, INVENTORY, SERVICE_NAME, VIP, Lab, ready
+from tests.waiting import wait_until
 
 LOCAL = os.environ.get("RESEARCH_SITE", "")
 SITE = LOCAL or f"https://{SERVICE_NAME}"

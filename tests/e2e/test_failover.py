@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, ready, wait_until
+from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, ready
+from tests.waiting import wait_until
 
 Searching = Callable[[], SearchTraffic]
 Record = Callable[[str], None]
