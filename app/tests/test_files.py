@@ -91,6 +91,35 @@ def test_a_file_is_given_whole_or_in_part(shelf: tuple[TestClient, FileStore]) -
     assert client.head(f"/files/{KEY}").headers["content-length"] == str(len(CONTENT))
 
 
+@pytest.mark.parametrize(("suffix", "used"), [(".pdf", True), (".mp3", True), (".webp", False)])
+def test_opening_a_document_is_a_use_and_seeing_a_picture_is_none(
+    shelf: tuple[TestClient, FileStore],
+    monkeypatch: pytest.MonkeyPatch,
+    suffix: str,
+    used: bool,
+) -> None:
+    client, store = shelf
+    key = store.put(CONTENT, suffix)
+    seen: list[str] = []
+    monkeypatch.setattr("research_app.index.usage.Usage.used", lambda _, name: seen.append(name))
+    assert client.get(f"/files/{key}").status_code == 200
+    assert client.get("/files/" + "0" * 64 + suffix).status_code == 404
+    assert seen == ([key] if used else [])
+
+
+def test_a_browser_asks_for_a_document_every_day_and_gets_it_once(
+    shelf: tuple[TestClient, FileStore],
+) -> None:
+    client, store = shelf
+    first = client.get("/files/" + store.put(CONTENT, ".pdf"))
+    assert "max-age=86400," in first.headers["cache-control"]
+    again = client.get(first.url.path, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == first.headers["cache-control"]
+    picture = client.get("/files/" + store.put(CONTENT, ".webp"))
+    assert "max-age=31536000," in picture.headers["cache-control"]
+
+
 def test_nothing_else_is_given(shelf: tuple[TestClient, FileStore]) -> None:
     client, _ = shelf
     for key in (KEY, "x", "..%2f..%2fetc%2fpasswd", "%00"):

@@ -20,7 +20,7 @@ from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.index.usage import Usage
 from research_app.retention import archive
 from research_app.retention.archive import ArchiveError, ArchiveWriter
-from research_app.retention.service import BATCH, Retention
+from research_app.retention.service import BATCH, Outcome, Retention
 from research_app.services import Services, build
 from research_app.settings import Settings
 
@@ -168,12 +168,13 @@ class Library:
 
         return asyncio.run(connected())
 
-    def fill(self, ages: dict[str, int]) -> None:
+    def fill(self, ages: dict[str, int], **more: Any) -> None:
         self.run(lambda parts, _: ensure_index(parts.client, self.name))
         body = b""
         for name, days in ages.items():
             at = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
             fields = {"title": f"Title of {name}", "kind": "paper", "ingested_at": at}
+            fields |= more
             body += orjson.dumps({"index": {"_id": name}}) + b"\n" + orjson.dumps(fields) + b"\n"
         assert not self.client.bulk(body=body, index=self.name, refresh=True)["errors"]
 
@@ -192,7 +193,10 @@ class Library:
 
 
 @pytest.fixture
-def library(tmp_path: Path, opensearch_url: str) -> Iterator[Library]:
+def library(
+    tmp_path: Path, opensearch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Library]:
+    monkeypatch.setattr("research_app.retention.service.SETTLE_SECONDS", 0)
     made = Library(tmp_path, opensearch_url)
     yield made
     made.close()
@@ -257,6 +261,52 @@ def test_what_changes_or_is_used_meanwhile_stays(
     done = library.run(lambda _, retention: retention.apply(365))
     assert (done.archived, done.deleted, done.kept) == (4, 1, 3)
     assert sorted(library.items()) == ["changed", "used"]
+
+
+@pytest.mark.integration
+def test_an_item_whose_file_is_read_stays(library: Library) -> None:
+    read, other = f"{'a' * 64}.pdf", f"{'b' * 64}.pdf"
+    library.fill({"read": 400}, file=read)
+    library.fill({"not read": 400}, file=other)
+    library.use(read, 10)
+    library.use(other, 390)
+    done = library.run(lambda _, retention: retention.apply(365))
+    assert (done.archived, done.deleted) == (1, 1)
+    assert sorted(library.items()) == ["read"]
+
+
+@pytest.mark.integration
+def test_what_a_reader_opened_just_before_is_waited_for(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.fill({"open": 400, "unused": 400})
+
+    async def work(parts: Services, retention: Retention) -> Outcome:
+        web = build(library.settings)
+        async with web.connected():
+            web.usage.used("open")  # in another process, which has not written it yet
+            writing = asyncio.create_task(web.usage.keep_writing())
+            done = await retention.apply(365)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+        return done
+
+    monkeypatch.setattr(usage_module, "WRITE_SECONDS", 0.2)
+    monkeypatch.setattr("research_app.retention.service.SETTLE_SECONDS", 2)
+    done = library.run(work)
+    assert (done.archived, done.deleted, done.kept) == (2, 1, 1)
+    assert sorted(library.items()) == ["open"]
+
+
+@pytest.mark.integration
+def test_an_entry_speaks_for_its_whole_day(library: Library) -> None:
+    """A process writes a use once a day: of the first one, when the last was at night."""
+    library.fill({"used": 400})
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    written = (midnight - timedelta(days=30)).isoformat(timespec="seconds")
+    library.run(lambda parts, _: parts.usage.mark({"used": written}))
+    assert library.run(lambda _, retention: retention.look(30)).unused == 0
+    assert library.run(lambda _, retention: retention.look(29)).unused == 1
 
 
 @pytest.mark.integration

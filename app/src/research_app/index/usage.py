@@ -1,8 +1,11 @@
-"""When an item was last used: opened by a reader, on its page or through the API.
+"""When an item was last used: its page or its file opened by a reader, or asked for by a program.
+
+Whoever opens a file says nothing of its item, so that use stands under the file's key: an item was
+used when its id or its file was.
 
 Not a field of the item, since OpenSearch writes a whole document anew to change one field of it;
 an index beside it has one tiny entry per used item. A process writes an item once a day at most,
-many at a time.
+many at a time, so an entry speaks for the whole of its day (UTC).
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from research_app.index.client import IndexUnavailableError, create_index, descr
 logger = logging.getLogger(__name__)
 
 SUFFIX = "-usage"
-WRITE_SECONDS = 60.0
+WRITE_SECONDS = 5.0
 MOST = 100_000
 BATCH = 1000
 BODY: dict[str, Any] = {
@@ -46,7 +49,7 @@ class Usage:
         return self._index
 
     def used(self, identity: str) -> None:
-        """Somebody used an item; costs nothing now."""
+        """Somebody used an item or a file; costs nothing now."""
         now = datetime.now(UTC)
         if now.date() != self._day:
             self._day = now.date()

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from opensearchpy.exceptions import OpenSearchException
 
+from research_app.index import usage
 from research_app.index.client import IndexUnavailableError, describe, ensure_index
 from research_app.intake import forget_answers
 from research_app.retention import archive
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 BATCH = 200
 SCROLL = "5m"
 REQUEST_SECONDS = 60
+# what readers open is written down a little later; this is twice as long
+SETTLE_SECONDS = 2 * usage.WRITE_SECONDS
 CONFLICT = 409
 GONE = 404
 
@@ -63,17 +66,18 @@ class Retention:
         """Archive what is unused, verify the archive, and only then delete it from the index."""
         now = datetime.now(UTC)
         path = self.folder / f"unused-{now:%Y%m%dT%H%M%S}.jsonl.gz"
-        outcome, versions = Outcome(), {}
+        outcome, items = Outcome(), {}
         head = {"index": self._index, "at": now.isoformat(timespec="seconds"), "days": days}
         with archive.ArchiveWriter(path, head) as writer:
             async for hits in self._unused(days):
                 for hit in hits:
                     writer.add(hit["_id"], hit["_source"])
-                    versions[hit["_id"]] = (hit["_seq_no"], hit["_primary_term"])
+                    items[hit["_id"]] = _archived(hit)
         outcome.unused = outcome.archived = writer.count
-        if versions:
+        if items:
             outcome.path = path
-            await self._delete(versions, now - timedelta(days=days), outcome)
+            await asyncio.sleep(SETTLE_SECONDS)
+            await self._delete(items, now - timedelta(days=days), outcome)
         return outcome
 
     async def restore(self, path: Path) -> tuple[int, int]:
@@ -115,8 +119,9 @@ class Retention:
             while hits := found["hits"]["hits"]:
                 if found["_shards"]["failed"]:
                     raise IndexUnavailableError("some shards do not answer")
-                used = await self._parts.usage.last_used([hit["_id"] for hit in hits])
-                unused = [hit for hit in hits if not _since(used, hit["_id"], cutoff)]
+                files = {hit["_id"]: hit["_source"].get("file") for hit in hits}
+                used = await self._used_since(cutoff, files)
+                unused = [hit for hit in hits if hit["_id"] not in used]
                 if unused:
                     yield unused
                 request = {"scroll": SCROLL, "scroll_id": scroll}
@@ -125,16 +130,25 @@ class Retention:
         finally:
             await self._call(lambda: self._client.clear_scroll(body={"scroll_id": [scroll]}))
 
+    async def _used_since(self, cutoff: datetime, files: dict[str, str | None]) -> set[str]:
+        """Which items were used since, by themselves or by their file."""
+        keys = [key for key in files.values() if key]
+        times = await self._parts.usage.last_used([*files, *keys])
+        # an entry speaks for the whole of its day
+        day = cutoff.replace(hour=0, minute=0, second=0, microsecond=0)
+        used = {name for name, at in times.items() if at >= day}
+        return {name for name, key in files.items() if name in used or key in used}
+
     async def _delete(
-        self, versions: dict[str, tuple[int, int]], cutoff: datetime, outcome: Outcome
+        self, items: dict[str, _Archived], cutoff: datetime, outcome: Outcome
     ) -> None:
         """Delete what is still as it was archived, and still unused."""
-        names = list(versions)
+        names = list(items)
         for start in range(0, len(names), BATCH):
             part = names[start : start + BATCH]
-            used = await self._parts.usage.last_used(part)
-            wanted = [name for name in part if not _since(used, name, cutoff)]
-            lines = [_deletion(name, *versions[name]) for name in wanted]
+            used = await self._used_since(cutoff, {name: items[name].file for name in part})
+            wanted = [name for name in part if name not in used]
+            lines = [_deletion(name, items[name]) for name in wanted]
             outcome.kept += len(part) - len(wanted)
             if not lines:
                 continue
@@ -145,7 +159,8 @@ class Retention:
                 else:
                     gone.append(result["delete"]["_id"])
             outcome.deleted += len(gone)
-            await self._parts.usage.forget(gone)
+            keys = [key for name in gone if (key := items[name].file)]
+            await self._parts.usage.forget([*gone, *keys])
         await self._seen_by_searches()
 
     async def _create(self, items: list[tuple[str, dict[str, Any]]], now: str) -> tuple[int, int]:
@@ -189,10 +204,19 @@ class Retention:
             raise IndexUnavailableError(describe(error)) from error
 
 
-def _since(used: dict[str, datetime], name: str, cutoff: datetime) -> bool:
-    return name in used and used[name] >= cutoff
+@dataclass(frozen=True)
+class _Archived:
+    """The version of an item that is in the archive, and its file, by which it may be used."""
+
+    number: int
+    term: int
+    file: str | None
 
 
-def _deletion(name: str, number: int, term: int) -> bytes:
-    line = {"delete": {"_id": name, "if_seq_no": number, "if_primary_term": term}}
+def _archived(hit: dict[str, Any]) -> _Archived:
+    return _Archived(hit["_seq_no"], hit["_primary_term"], hit["_source"].get("file"))
+
+
+def _deletion(name: str, item: _Archived) -> bytes:
+    line = {"delete": {"_id": name, "if_seq_no": item.number, "if_primary_term": item.term}}
     return orjson.dumps(line) + b"\n"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
-from research_app.files import FileStore, UnknownFileError
+from research_app.files import UnknownFileError
 from research_app.services import Services
 from research_app.web.addresses import FILES
 
@@ -47,34 +48,48 @@ VIEWER_POLICY = (
 SANDBOX_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 # The address names the content: what it stands for never changes.
 FOR_EVER = "private, max-age=31536000, immutable"
+# But of a document that is read every day the library wants to hear every day.
+FOR_A_DAY = "private, max-age=86400, immutable"
 
 
-def _store(request: Request) -> FileStore:
-    services: Services = request.app.state.services
-    return services.files
+def _services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+def is_picture(suffix: str) -> bool:
+    """Whether it is shown among others: a figure, a still; to show it is no use of its item."""
+    return SHOWN_AS.get(suffix, "").startswith("image/")
 
 
 def headers_of(suffix: str) -> dict[str, str]:
     """How a browser shall treat a file."""
     policy = VIEWER_POLICY if suffix in SHOWN_AS else SANDBOX_POLICY
     return {
-        "Cache-Control": FOR_EVER,
+        "Cache-Control": FOR_EVER if is_picture(suffix) else FOR_A_DAY,
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
     }
 
 
 @router.get(FILES + "/{key}")
-def file(key: str, store: Annotated[FileStore, Depends(_store)]) -> Response:
+async def file(
+    request: Request, key: str, parts: Annotated[Services, Depends(_services)]
+) -> Response:
     """One file, or the part of it that the Range header asks for."""
     try:
-        path = store.path(key)
+        path = await asyncio.to_thread(parts.files.path, key)
     except UnknownFileError:
         raise HTTPException(404, "There is no such file in the library.") from None
     suffix = Path(key).suffix
+    if not is_picture(suffix):
+        parts.usage.used(key)
+    headers = headers_of(suffix) | {"ETag": f'"{key}"'}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
     return FileResponse(
         path,
-        headers=headers_of(suffix),
+        headers=headers,
         media_type=SHOWN_AS.get(suffix) or PLAIN.get(suffix) or UNKNOWN,
         filename=key,
         content_disposition_type="inline",
