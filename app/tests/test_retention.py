@@ -310,6 +310,47 @@ def test_an_entry_speaks_for_its_whole_day(library: Library) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("broken", ["usage.mark", "client.bulk", "client.indices.refresh"])
+def test_a_restore_that_was_interrupted_is_done_again(library: Library, broken: str) -> None:
+    library.fill({"old": 400})
+    path = library.run(lambda _, retention: retention.apply(365)).path
+    assert path is not None
+
+    async def interrupted(parts: Services, retention: Retention) -> None:
+        async def fail(*_: Any, **__: Any) -> None:
+            raise IndexUnavailableError("no node answers")
+
+        part: Any = parts
+        *names, last = broken.split(".")
+        for name in names:
+            part = getattr(part, name)
+        real = getattr(part, last)
+
+        async def after_it(*given: Any, **options: Any) -> None:
+            await real(*given, **options)
+            await fail()
+
+        setattr(part, last, fail if broken == "usage.mark" else after_it)
+        with pytest.raises(IndexUnavailableError):
+            await retention.restore(path)
+
+    async def again(parts: Services, retention: Retention) -> tuple[int, bool]:
+        forgotten = False
+
+        async def forget() -> None:
+            nonlocal forgotten
+            forgotten = True
+
+        parts.cache.new_generation = forget  # type: ignore[method-assign]
+        await retention.restore(path)
+        return (await retention.look(365)).unused, forgotten
+
+    library.run(interrupted)
+    assert library.run(again) == (0, True)
+    assert sorted(library.items()) == ["old"]
+
+
+@pytest.mark.integration
 def test_nothing_is_deleted_when_the_archive_is_not_whole(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:

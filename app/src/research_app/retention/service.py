@@ -94,8 +94,8 @@ class Retention:
                 back, there, batch = back + created, there + existing, []
         created, existing = await self._create(batch, now)
         back, there = back + created, there + existing
-        if back:
-            await self._seen_by_searches()
+        # also where all are there already: a run before this one may have ended before it got here
+        await self._seen_by_searches()
         return back, there
 
     async def _unused(self, days: int) -> AsyncIterator[list[dict[str, Any]]]:
@@ -166,18 +166,16 @@ class Retention:
     async def _create(self, items: list[tuple[str, dict[str, Any]]], now: str) -> tuple[int, int]:
         if not items:
             return 0, 0
+        # first, and also what is there: a run that ends half way cannot know what it has brought
+        # back, and what is not marked the next retention moves away again
+        await self._parts.usage.mark({name: now for name, _ in items})
         body = b"".join(
             orjson.dumps({"create": {"_id": name}}) + b"\n" + orjson.dumps(source) + b"\n"
             for name, source in items
         )
-        created = [
-            result["create"]["_id"]
-            for result in await self._bulk(body)
-            if result["create"]["status"] != CONFLICT
-        ]
-        # or the next run would move them away again
-        await self._parts.usage.mark(dict.fromkeys(created, now))
-        return len(created), len(items) - len(created)
+        results = await self._bulk(body)
+        created = sum(result["create"]["status"] != CONFLICT for result in results)
+        return created, len(items) - created
 
     async def _bulk(self, body: bytes) -> list[dict[str, Any]]:
         answer = await self._call(
