@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import jwt
 import pytest
-from conftest import Site
+from conftest import Site, make_settings
 from fastapi import Depends, Request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from research_app.auth import Role, User, current_user, require
+from research_app.auth.accounts import Account
 from research_app.auth.local import HOME, local_path, login_address
+from research_app.auth.service import LOOK_SECONDS, REST_SECONDS, STALE_SECONDS
 from research_app.auth.tokens import ALGORITHM, InvalidTokenError, Tokens, derived
 from research_app.index.client import IndexUnavailableError
+from research_app.services import build
 
 KEY, OTHER = "k" * 64, "o" * 64
 
@@ -269,7 +276,21 @@ def test_our_own_pages_post(open_site: Site, headers: dict[str, str]) -> None:
     assert open_site.client.post("/api/test/curators", headers=headers).is_success
 
 
-def test_a_changed_account_ends_its_tokens(open_site: Site) -> None:
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let seconds pass for those who remember accounts and failures."""
+    passed = 0.0
+
+    def pass_by(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + passed)
+    monkeypatch.setattr("research_app.auth.service.time", clock)
+    return pass_by
+
+
+def test_a_changed_account_ends_its_tokens(open_site: Site, later: Callable[[float], None]) -> None:
     headers = open_site.headers("curator", "ana")
     account = open_site.accounts.stored["ana"]
     for changed in (
@@ -277,18 +298,20 @@ def test_a_changed_account_ends_its_tokens(open_site: Site) -> None:
         account.with_changes(new_stamp=False, disabled=True),
     ):
         open_site.accounts.stored["ana"] = account
-        open_site.auth.forget("ana")
+        later(LOOK_SECONDS)
         assert open_site.get("/api/test/curators", headers=headers).is_success
         open_site.accounts.stored["ana"] = changed
-        open_site.auth.forget("ana")  # or three seconds
+        later(LOOK_SECONDS)
         assert open_site.get("/api/test/curators", headers=headers).status_code == 401
 
 
-def test_a_role_taken_away_is_taken_away_from_its_tokens(open_site: Site) -> None:
+def test_a_role_taken_away_is_taken_away_from_its_tokens(
+    open_site: Site, later: Callable[[float], None]
+) -> None:
     headers = open_site.headers("curator", "ana")
     account = open_site.accounts.stored["ana"]
     open_site.accounts.stored["ana"] = account.with_changes(new_stamp=False, role=Role.READER)
-    open_site.auth.forget("ana")
+    later(LOOK_SECONDS)
     assert open_site.get("/api/test/curators", headers=headers).status_code == 403
 
 
@@ -315,10 +338,72 @@ def test_what_monitoring_and_the_sign_in_need_is_open(closed_site: Site, path: s
     assert closed_site.get(path).is_success
 
 
-def test_readers_go_on_for_a_moment_without_opensearch(closed_site: Site) -> None:
+def test_readers_go_on_for_a_moment_without_opensearch(
+    closed_site: Site, later: Callable[[float], None]
+) -> None:
     headers = closed_site.headers("reader", "ana")
     closed_site.accounts.failure = IndexUnavailableError("down")
+    later(STALE_SECONDS - 10)
     assert closed_site.get("/api/test/user", headers=headers).json() == {"name": "ana"}
-    closed_site.auth.forget("ana")
+    later(10)
     found = closed_site.get("/api/test/user", headers=headers)
     assert (found.status_code, found.headers["retry-after"]) == (503, "5")
+
+
+def test_a_silent_opensearch_is_asked_once_in_a_while(
+    closed_site: Site, later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = closed_site.headers("reader", "ana")
+    later(STALE_SECONDS)
+    asked: list[str] = []
+
+    async def silent(name: str) -> None:
+        asked.append(name)
+        raise IndexUnavailableError("no answer in time")
+
+    monkeypatch.setattr(closed_site.accounts, "get", silent)
+    for _ in range(3):
+        assert closed_site.get("/api/test/user", headers=headers).status_code == 503
+    assert asked == ["ana"]
+    later(REST_SECONDS)
+    closed_site.get("/api/test/user", headers=headers)
+    assert asked == ["ana", "ana"]
+
+
+async def silent_node(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(60)
+
+
+async def empty_node(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while (await reader.readuntil(b"\r\n\r\n")).strip():
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n")
+        writer.write(b"Content-Type: application/json\r\n\r\n{}")
+
+
+def look_up(*nodes: Any) -> Account | None:
+    """What a look-up of an account says where the nodes behave so, if it ends soon."""
+
+    async def run() -> Account | None:
+        servers = [await asyncio.start_server(node, "127.0.0.1", 0) for node in nodes]
+        ports = [server.sockets[0].getsockname()[1] for server in servers]
+        section = {"urls": [f"http://127.0.0.1:{port}" for port in ports]}
+        parts = build(make_settings(opensearch=section))
+        try:
+            async with parts.connected():
+                for _ in nodes:  # each is the first to be asked once
+                    found = await asyncio.wait_for(parts.auth.accounts.get("ana"), 4)
+                return found
+        finally:
+            for server in servers:
+                server.close()
+
+    return asyncio.run(run())
+
+
+def test_a_silent_node_is_not_waited_for() -> None:
+    assert look_up(silent_node, empty_node) is None
+
+
+def test_where_all_nodes_are_silent_the_look_up_ends() -> None:
+    with pytest.raises(IndexUnavailableError):
+        look_up(silent_node, silent_node)

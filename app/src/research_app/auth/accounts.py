@@ -6,6 +6,7 @@ everywhere renews the stamp, and with that no earlier token counts.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import re
 import secrets
@@ -27,6 +28,10 @@ from research_app.index.client import IndexUnavailableError, describe
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 OIDC_PREFIX = "oidc-"  # of the names of those who sign in elsewhere
 MOST = 10_000
+# An account is read before each page: within that time, so that a node that is silent does not
+# hold up the page, and by two attempts, so that another node is asked.
+LOOK_UP_SECONDS = 2.0
+ATTEMPT_SECONDS = 0.9
 
 MAPPINGS: dict[str, Any] = {
     "dynamic": "strict",
@@ -107,11 +112,17 @@ class Accounts:
     async def get(self, name: str) -> Account | None:
         """The account of that name; what was just written is seen."""
         try:
-            return _account(await self._client.get(index=self.index, id=name))
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                found = await self._client.get(
+                    index=self.index, id=name, params={"request_timeout": ATTEMPT_SECONDS}
+                )
         except NotFoundError:
             return None
+        except TimeoutError as error:
+            raise IndexUnavailableError("no answer in time") from error
         except OpenSearchException as error:
             raise IndexUnavailableError(describe(error)) from error
+        return _account(found)
 
     async def add(self, account: Account) -> None:
         """Write a new account."""

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 HOUR = 3600
 LOOK_SECONDS = 3.0  # how long a disabled account may go on, at most
 STALE_SECONDS = 60.0  # while OpenSearch does not answer
+REST_SECONDS = 3.0  # after it did not, so that not every page waits for it
 REMEMBERED = 10_000
 
 
@@ -40,6 +41,7 @@ class Auth:
             round(self.settings.session_hours * HOUR),
         )
         self._known: dict[str, tuple[float, Account | None]] = {}
+        self._rest_until = 0.0
 
     def key(self, purpose: str) -> bytes:
         """A key for another purpose than tokens."""
@@ -95,17 +97,13 @@ class Auth:
             return False
         return True
 
-    def forget(self, name: str) -> None:
-        """Look an account up again at once."""
-        self._known.pop(name, None)
-
     async def _account(self, name: str) -> Account | None:
         looked, account = self._known.get(name, (float("-inf"), None))
         age = time.monotonic() - looked
         if age < LOOK_SECONDS:
             return account
         try:
-            account = await self.accounts.get(name)
+            account = await self._looked_up(name)
         except IndexUnavailableError:
             if age < STALE_SECONDS:
                 return account
@@ -114,6 +112,15 @@ class Auth:
             self._known.clear()
         self._known[name] = (time.monotonic(), account)
         return account
+
+    async def _looked_up(self, name: str) -> Account | None:
+        if time.monotonic() < self._rest_until:
+            raise IndexUnavailableError("it did not answer a moment ago")
+        try:
+            return await self.accounts.get(name)
+        except IndexUnavailableError:
+            self._rest_until = time.monotonic() + REST_SECONDS
+            raise
 
     async def _rehashed(self, account: Account, password: str) -> Account:
         hashed = await self.passwords.hash(password)
