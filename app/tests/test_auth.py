@@ -21,7 +21,13 @@ from research_app.auth import Role, User, current_user, require
 from research_app.auth.accounts import Account
 from research_app.auth.local import HOME, local_path, login_address
 from research_app.auth.service import LOOK_SECONDS, REST_SECONDS, STALE_SECONDS
-from research_app.auth.tokens import ALGORITHM, InvalidTokenError, Tokens, derived
+from research_app.auth.tokens import (
+    ALGORITHM,
+    ROLLOUT_SECONDS,
+    InvalidTokenError,
+    Tokens,
+    derived,
+)
 from research_app.index.client import IndexUnavailableError
 from research_app.services import build
 
@@ -89,14 +95,19 @@ def test_a_bad_token_proves_nothing(text: str) -> None:
         tokens().read(text)
 
 
-def test_the_previous_key_verifies_and_does_not_sign() -> None:
-    old = tokens(OTHER).issue("ana", "s").text
-    rotated = tokens(KEY, OTHER)
-    assert not rotated.read(old).current
-    new = rotated.issue("ana", "s").text
-    assert tokens(KEY).read(new).name == "ana"
+def test_a_new_key_signs_when_every_host_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, rotated, new = tokens(OTHER), tokens(KEY, OTHER), tokens(KEY)
+    of_old, of_new = old.issue("ana", "s").text, new.issue("ana", "s").text
+    early = rotated.issue("ana", "s").text
+    assert old.read(early).name == "ana"
+    assert all(rotated.read(text).current for text in (of_old, of_new, early))
+    later = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + ROLLOUT_SECONDS)
+    monkeypatch.setattr("research_app.auth.tokens.time", later)
+    late = rotated.issue("ana", "s").text
+    assert new.read(late).name == "ana"
     with pytest.raises(InvalidTokenError):
-        tokens(OTHER).read(new)
+        old.read(late)
+    assert [rotated.read(text).current for text in (of_old, of_new, late)] == [False, True, True]
 
 
 @given(st.text())

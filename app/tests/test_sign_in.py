@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from conftest import Site, make_settings
+from conftest import FakeAccounts, Site, make_settings
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -220,7 +220,7 @@ def test_no_password_is_in_a_log_or_a_repr(home: Site, caplog: pytest.LogCapture
 def test_a_cookie_is_renewed_in_time(home: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     login(home)
     assert "set-cookie" not in home.get("/").headers
-    hours_ago = SimpleNamespace(time=lambda: time.time() - 7 * 3600)
+    hours_ago = SimpleNamespace(time=lambda: time.time() - 7 * 3600, monotonic=time.monotonic)
     with monkeypatch.context() as patch:
         patch.setattr("research_app.auth.tokens.time", hours_ago)
         home.sign_in("reader", "ana")
@@ -257,23 +257,86 @@ def test_when_a_token_is_renewed(
         assert home.auth.tokens.read(token.text).signed_in == int(claims.signed_in)
 
 
-def test_a_new_signing_key_signs_nobody_out(home: Site) -> None:
-    def with_keys(current: str, previous: str | None) -> None:
-        credentials = {"signing_key": current, "signing_key_previous": previous}
-        data = {"server": {"tls": False}, "opensearch": {"urls": ["http://127.0.0.1:9"]}}
-        settings = parse(data, Credentials.model_validate(credentials), Path("s"))
-        made = Auth(settings, home.accounts)  # type: ignore[arg-type]
-        home.auth.tokens = made.tokens
+class Hosts:
+    """Some application hosts with one set of accounts, and the browser of somebody."""
 
-    with_keys("1" * 64, None)
-    home.sign_in("reader", "ana")
-    with_keys("2" * 64, "1" * 64)
-    renewed = home.get("/api/me")
-    assert home.auth.cookie.name in renewed.headers["set-cookie"]  # now signed with the new key
-    with_keys("2" * 64, None)
-    assert home.get("/api/me").json()["name"] == "ana"
-    with_keys("3" * 64, None)
-    assert home.get("/api/me").status_code == 401
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._accounts = FakeAccounts()
+        account = Account("ana", Role.READER, password=FAST.hash(PASSWORD), seen=(0, 1))
+        self._accounts.stored["ana"] = account
+        self._cookie = ""
+        self._ago = self._passed = 0.0
+        clock = SimpleNamespace(
+            time=lambda: time.time() - self._ago,
+            monotonic=lambda: time.monotonic() + self._passed,
+        )
+        monkeypatch.setattr("research_app.auth.tokens.time", clock)
+
+    def start(self, current: str, previous: str | None = None) -> TestClient:
+        """A host that has just started with these keys."""
+        keys = {"signing_key": current * 64, "signing_key_previous": (previous or "") * 64 or None}
+        data: dict[str, Any] = {
+            "server": {"tls": False},
+            "opensearch": {"urls": ["http://127.0.0.1:9"]},
+            "cache": {"enabled": False},
+            "auth": {"public_read": False},
+        }
+        parts = build(parse(data, Credentials.model_validate(keys), Path("s")))
+        auth = Auth(parts.settings, self._accounts)  # type: ignore[arg-type]
+        auth.passwords = Passwords(FAST)
+        return TestClient(create_app(parts.settings, dataclasses.replace(parts, auth=auth)))
+
+    def later(self, hours: float) -> None:
+        """Let the hosts run for a while."""
+        self._passed += 3600 * hours
+
+    def sign_in(self, host: TestClient, hours_ago: float = 0) -> None:
+        """Sign in there."""
+        self._ago = 3600 * hours_ago
+        given = {"name": "ana", "password": PASSWORD}
+        self._keep(host.post("/login", data=given, follow_redirects=False))
+        self._ago = 0
+        assert self._cookie
+
+    def is_signed_in(self, host: TestClient) -> bool:
+        """Whether that host knows the browser, which takes the cookie that it is given."""
+        headers = {"Cookie": f"research-session={self._cookie}"}
+        answer = host.get("/api/me", headers=headers)
+        self._keep(answer)
+        return bool(answer.is_success)
+
+    def _keep(self, answer: Any) -> None:
+        self._cookie = answer.cookies.get("research-session", self._cookie)
+        answer.close()
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
+    return Hosts(monkeypatch)
+
+
+@pytest.mark.parametrize("age", [0, 5, 7, 11])
+def test_while_a_new_key_is_rolled_out_nobody_is_signed_out(hosts: Hosts, age: float) -> None:
+    behind = hosts.start("1", "0")
+    hosts.later(2)
+    hosts.sign_in(behind, age)  # in the second half of its life a session is renewed
+    ahead = hosts.start("2", "1")
+    for host in (ahead, behind, ahead, behind):
+        hosts.later(0.1)
+        assert hosts.is_signed_in(host)
+    behind = hosts.start("2", "1")
+    hosts.later(1)
+    assert hosts.is_signed_in(ahead)  # signed with the new key from now on
+    assert hosts.is_signed_in(behind)
+    assert hosts.is_signed_in(hosts.start("2"))
+    assert not hosts.is_signed_in(hosts.start("3"))
+
+
+def test_a_sign_in_while_a_new_key_is_rolled_out_is_good_on_every_host(hosts: Hosts) -> None:
+    behind, ahead = hosts.start("1"), hosts.start("2", "1")
+    for first, second in ((ahead, behind), (behind, ahead)):
+        hosts.sign_in(first)
+        assert hosts.is_signed_in(second)
 
 
 def test_with_tls_the_cookie_belongs_to_this_host_alone(home: Site) -> None:

@@ -70,7 +70,7 @@ class Auth:
         return account.user
 
     def renewed(self, claims: Claims) -> Token | None:
-        """A new token in place of one that is old or of the previous key."""
+        """A new token in place of one that is old, or of a key that signs no more."""
         now = time.time()
         if now > claims.signed_in + self.settings.session_days * 24 * HOUR:
             return None

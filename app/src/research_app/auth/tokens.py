@@ -1,7 +1,9 @@
 """The tokens that say who is signed in: JWT, one algorithm, two keys at most.
 
-The current key signs and verifies, the previous one only verifies: so a key can be replaced
-while everybody stays signed in. Each key is named in the token's header by a fingerprint.
+Both keys verify, and the current one signs: so a key can be replaced while everybody stays signed
+in. A process that has just started signs with the previous one for a while, since it may be the
+first to have the new key, and hosts without it would not know what that signs. Each key is named in
+the token's header by a fingerprint.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import jwt
 ALGORITHM = "HS256"
 ISSUER = AUDIENCE = "research-app"
 LEEWAY_SECONDS = 5
+ROLLOUT_SECONDS = 3600  # a new key is on every host by then
 REQUIRED = ("sub", "iat", "exp", "iss", "aud", "jti")
 
 
@@ -34,7 +37,7 @@ class Claims:
     expires: float
     signed_in: float  # when the password was given; renewing a token does not change it
     identity: str
-    current: bool  # whether the current key signed it
+    current: bool  # False once the key that signed it signs no more
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,20 @@ class Tokens:
         self.seconds = seconds
         self._current, key = self._named(current)
         self._keys = {self._current: key}
+        self._first = self._current
+        self._rolled_out = time.monotonic()
         if previous:
-            name, key = self._named(previous)
-            self._keys.setdefault(name, key)
+            self._first, key = self._named(previous)
+            self._keys.setdefault(self._first, key)
+            self._rolled_out += ROLLOUT_SECONDS
 
     @staticmethod
     def _named(secret: str) -> tuple[str, bytes]:
         return derived(secret, "token key name").hex()[:16], derived(secret, "token signature")
+
+    def _signing(self) -> str:
+        """The name of the key that signs now."""
+        return self._current if time.monotonic() >= self._rolled_out else self._first
 
     def issue(self, name: str, stamp: str, signed_in: float | None = None) -> Token:
         """A token for somebody who has proved who they are, now or at `signed_in`."""
@@ -78,8 +88,8 @@ class Tokens:
             "jti": uuid.uuid4().hex,
             "auth_time": int(now if signed_in is None else signed_in),
         }
-        key = self._keys[self._current]
-        text = jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": self._current})
+        kid = self._signing()
+        text = jwt.encode(claims, self._keys[kid], algorithm=ALGORITHM, headers={"kid": kid})
         return Token(text, self.seconds)
 
     def read(self, text: str) -> Claims:
@@ -105,7 +115,7 @@ class Tokens:
                 expires=float(claims["exp"]),
                 signed_in=float(claims["auth_time"]),
                 identity=claims["jti"],
-                current=kid == self._current,
+                current=kid in (self._current, self._signing()),
             )
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise InvalidTokenError(type(error).__name__) from error
