@@ -24,6 +24,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData, UploadFile
 
 from research_app.auth import User, require
+from research_app.forms import form_of
 from research_app.jobs.record import JobsFullError, JobsUnavailableError
 from research_app.services import Services
 from research_app.sources import UnknownSourceError, open_source
@@ -231,7 +232,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 async def upload(request: Request, user: Annotated[User, Depends(require("curator"))]) -> Response:
     """Send a file; a job takes it into the library."""
     parts: Services = request.app.state.services
-    async with request.form(max_files=1, max_fields=4, max_part_size=1024) as form:
+    async with form_of(request, max_files=1, max_fields=4, max_part_size=1024) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise HTTPException(422, NO_FILE)

@@ -16,6 +16,7 @@ from research_app.auth.passwords import BusyError
 from research_app.auth.service import Auth
 from research_app.auth.tokens import Token
 from research_app.auth.user import Role
+from research_app.forms import form_of
 from research_app.web.pages import page
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ async def login_form(request: Request) -> Response:
 @router.post("/login", include_in_schema=False)
 async def login(request: Request) -> Response:
     """Sign a browser in."""
-    async with request.form(max_files=0, max_fields=8) as form:
+    async with form_of(request, max_files=0, max_fields=8) as form:
         name, password, back = (str(form.get(key, "")) for key in ("name", "password", "next"))
     back = local_path(back)
     found = await _signed_in(request, name, password)
