@@ -24,18 +24,18 @@ POSTS = {
 }
 GETS = {
     "/answer": "answer",
+    "/library": "search",
     "/api/search": "search",
     "/api/answer": "answer",
 }
+ITEMS = ("/items/", "/api/items/")  # each asks OpenSearch as a search does
 
 
 def asked_for(method: str, path: str, query: bytes) -> str | None:
     """Which limit a request counts for, if for any."""
     if method == "POST":
         return POSTS.get(path)
-    if path == "/" and query:
-        return "search"
-    if path.startswith("/api/items/") and path.endswith("/similar"):
+    if (path == "/" and query) or path.startswith(ITEMS):
         return "search"
     return GETS.get(path)
 
