@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
 import pytest
+from conftest import make_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from research_app.search import body
+from research_app.search.gate import Gate, TooManySearchesError
 from research_app.search.query import SearchQuery, first_problem
 from research_app.search.results import from_response, marked
+from research_app.search.service import SearchService
 from research_app.search.suggestion import corrected, worth_asking
+from research_app.services import build
 from research_app.settings import Search
 
 WRONG = [
@@ -210,3 +215,26 @@ def test_unknown_words_are_replaced_where_they_stand() -> None:
 )
 def test_a_reader_is_asked_when_it_helps(total: int, other: int, asked: bool) -> None:
     assert worth_asking(total, other) is asked
+
+
+@pytest.mark.parametrize("ask", ["item", "contents"])
+def test_a_document_takes_its_turn_as_searches_do(ask: str) -> None:
+    async def run() -> None:
+        parts, gate = build(make_settings()), Gate(1, 0)
+        search = SearchService(parts.settings, parts.client, parts.cache, gate)
+        async with parts.connected(), gate:
+            with pytest.raises(TooManySearchesError):
+                await getattr(search, ask)("a")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("identity", ["", "x" * 513, "é" * 257])
+def test_what_can_be_no_id_is_asked_of_nobody(identity: str) -> None:
+    async def run() -> None:
+        parts = build(make_settings())
+        async with parts.connected():
+            assert await parts.search.item(identity) is None
+            assert await parts.search.contents(identity) == []
+
+    asyncio.run(run())

@@ -10,6 +10,7 @@ from conftest import Site, results
 from research_app.citation import bibtex
 from research_app.index.client import IndexUnavailableError
 from research_app.search.query import SearchQuery
+from research_app.services import build
 from research_app.web import views
 from research_app.web.addresses import item_address, search_address, toggled
 from research_app.web.static_files import versions
@@ -127,6 +128,14 @@ def test_mistakes_are_explained(site: Site, address: str, status: int, words: st
     assert response.status_code == status
     assert words in response.text
     assert "<form" in response.text
+
+
+@pytest.mark.parametrize("address", ["/items/", "/api/items/", "/api/items//similar"])
+def test_an_address_without_an_id_is_no_fault_of_ours(
+    site: Site, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setitem(vars(site.services), "search", build(site.services.settings).search)
+    assert site.get(address).status_code == 404
 
 
 @pytest.mark.parametrize("address", ["/", "/?q=graph", "/items/1", "/api/search?q=graph"])

@@ -33,6 +33,8 @@ from research_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+LONGEST_ID = 512  # bytes; OpenSearch takes no longer one
+
 
 class SearchService:
     """What the pages, the API and the assistant call."""
@@ -69,33 +71,30 @@ class SearchService:
 
     async def item(self, identity: str) -> dict[str, Any] | None:
         """One document, or None where there is none of that id."""
+        found = await self._document(identity, [*SHOWN, "references", "ingested_at"])
+        return None if found is None else shown(found)
+
+    async def contents(self, identity: str) -> list[dict[str, Any]]:
+        """The whole text of a document: its passages in order, each with its place."""
+        wanted = [f"passages.{name}" for name in ("text", "page", "start")]
+        found = await self._document(identity, wanted)
+        passages: list[dict[str, Any]] = (found or {}).get("_source", {}).get("passages", [])
+        return passages
+
+    async def _document(self, identity: str, fields: list[str]) -> dict[str, Any] | None:
+        """Some fields of a document, taking its turn as searches do."""
+        if not 0 < len(identity.encode()) <= LONGEST_ID:
+            return None
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                found = await self._client.get(
-                    index=self._index,
-                    id=identity,
-                    params={"_source_includes": ",".join([*SHOWN, "references", "ingested_at"])},
+            async with asyncio.timeout(self._settings.timeout_seconds), self._gate:
+                found: dict[str, Any] = await self._client.get(
+                    index=self._index, id=identity, params={"_source_includes": ",".join(fields)}
                 )
         except NotFoundError:
             return None
         except (OpenSearchException, TimeoutError) as error:
             raise self._unavailable(error) from error
-        return shown(found)
-
-    async def contents(self, identity: str) -> list[dict[str, Any]]:
-        """The whole text of a document: its passages in order, each with its place."""
-        wanted = ",".join(f"passages.{name}" for name in ("text", "page", "start"))
-        try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                found = await self._client.get(
-                    index=self._index, id=identity, params={"_source_includes": wanted}
-                )
-        except NotFoundError:
-            return []
-        except (OpenSearchException, TimeoutError) as error:
-            raise self._unavailable(error) from error
-        passages: list[dict[str, Any]] = found["_source"].get("passages", [])
-        return passages
+        return found
 
     async def passages(self, question: str, size: int) -> list[Passage]:
         """The places that may answer a question, the best first.

@@ -21,8 +21,6 @@ from research_app.web.static_files import PREFIX, VersionedFiles
 router = APIRouter(include_in_schema=False)
 
 SHOWN_SIMILAR = 6
-
-SIMILAR = 5
 MOST_DIGITS = 7
 SHARED = {"Cache-Control": "no-cache"}
 
