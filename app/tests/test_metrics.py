@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from conftest import Site, make_settings
 from fastapi.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from research_app import logs, metrics
 from research_app.index.client import IndexUnavailableError
 from research_app.jobs.record import Job, JobsFullError, JobsUnavailableError, UnfitJobError
+from research_app.middleware import RequestMiddleware
 from research_app.search.gate import Gate, TooManySearchesError
 from research_app.settings import Credentials, Logging, SettingsError, parse
 
@@ -153,6 +155,30 @@ def test_a_request_is_one_line_that_gives_nothing_away(site: Site, lines: io.Str
     assert re.fullmatch(r"[0-9a-f]{16}", entry["query"])
     for secret in (query, "illness", headers["Authorization"][7:], "pass-word-1"):
         assert secret not in lines.getvalue()
+
+
+def test_a_fault_is_logged_with_the_request_and_told_to_the_reader(
+    site: Site, lines: io.StringIO
+) -> None:
+    site.search.failure = KeyError("internal-detail")
+    answer = site.get("/?q=anything", headers={"X-Request-ID": "id-1234-5678"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (500, "id-1234-5678")
+    entries = [json.loads(line) for line in lines.getvalue().splitlines()]
+    (fault,) = (entry for entry in entries if entry["message"] == "unexpected error")
+    assert "internal-detail" in fault["exc_info"]
+    assert {entry["request_id"] for entry in entries} == {"id-1234-5678"}
+    assert [entry["status"] for entry in entries if "status" in entry] == [500]
+
+
+def test_a_fault_in_the_middle_of_an_answer_breaks_it_off(site: Site, lines: io.StringIO) -> None:
+    async def broken(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ZeroDivisionError
+
+    layer = RequestMiddleware(broken, True, (), site.services.active, b"")
+    with pytest.raises(ZeroDivisionError):
+        TestClient(layer).get("/")
+    assert "unexpected error" in lines.getvalue()
 
 
 def test_hashes_of_queries_need_the_key() -> None:

@@ -155,6 +155,9 @@ def test_a_fault_of_ours_shows_nothing_of_it(site: Site, address: str) -> None:
     assert response.status_code == 500
     assert "internal-detail" not in response.text
     assert "went wrong on our side" in response.text
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
 def test_nothing_found(site: Site) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,8 +15,6 @@ from research_app.index.client import IndexUnavailableError
 from research_app.jobs import api as jobs_api
 from research_app.search.query import first_problem
 from research_app.web.pages import error_page
-
-logger = logging.getLogger(__name__)
 
 RETRY = {"Retry-After": "5", "Cache-Control": "no-store"}
 BUSY = "The library cannot be searched right now. Please try again in a moment."
@@ -75,17 +72,15 @@ async def http_error(request: Request, error: Exception) -> Response:
     return answer(request, error.status_code, message, dict(error.headers or {}))
 
 
-async def unexpected(request: Request, error: Exception) -> Response:
+def broken(request: Request) -> Response:
     """A fault of ours."""
-    logger.error("unexpected error", exc_info=error)
-    return answer(request, 500, BROKEN)
+    return answer(request, 500, BROKEN, {"Cache-Control": "no-store"})
 
 
 def install(app: FastAPI) -> None:
-    """Answer errors of this application."""
+    """Answer errors of this application; of those that nobody expects see middleware.py."""
     app.add_exception_handler(IndexUnavailableError, unavailable)
     app.add_exception_handler(RequestValidationError, invalid)
     for kind, handler in jobs_api.HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(Exception, unexpected)

@@ -1,4 +1,8 @@
-"""What happens to every request: an id, one log line, the headers that browsers obey."""
+"""What happens to every request: an id, one log line, the headers that browsers obey.
+
+And an answer if all else fails: a handler of FastAPI's for that would be outside of this, and its
+log line and its answer without what is added here.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,15 @@ import uuid
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from research_app import metrics
+from research_app import errors, metrics
 from research_app.logs import request_id
 from research_app.metrics import ActiveUsers
 
 logger = logging.getLogger("research_app.access")
+faults = logging.getLogger("research_app.errors")
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 QUIET = ("/live", "/ready", "/metrics")
@@ -73,17 +79,22 @@ class RequestMiddleware:
         identity = _request_id(scope)
         token = request_id.set(identity)
         start = time.perf_counter()
-        status = 500
+        status, started = 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started = message["status"], True
                 self._add_headers(MutableHeaders(scope=message), scope["path"], identity)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            faults.error("unexpected error", exc_info=error)
+            if started:  # it cannot be taken back; the server breaks it off
+                raise
+            await errors.broken(Request(scope))(scope, receive, send_with_headers)
         finally:
             self._count(scope, status)
             if self._access_log and scope["path"] not in QUIET:
