@@ -97,7 +97,7 @@ def test_no_limit_can_be_said() -> None:
 
 @pytest.fixture(scope="module")
 def _strict() -> Site:
-    limits = {"search": "3/day", "answer": "2/day", "login": "2/day", "account": ""}
+    limits = {"search": "3/day", "answer": "2/day", "login": "2/day"}
     return Site(limits=limits)
 
 
@@ -150,12 +150,41 @@ def test_guessing_passwords_is_slow(strict: Site) -> None:
     assert strict.client.post("/api/token", json={}).status_code == 429
 
 
-def test_guessing_one_accounts_password_from_everywhere_is_slow() -> None:
-    site = Site(limits={"login": "", "account": "2/day"})
-    tries = [site.client.post("/login", data={"name": "Ana ", "password": "b"}) for _ in range(3)]
-    assert [found.status_code for found in tries] == [401, 401, 429]
-    assert int(tries[2].headers["retry-after"]) > 0
-    assert site.client.post("/login", data={"name": "bo", "password": "b"}).status_code == 401
+@pytest.fixture(scope="module")
+def _guessed() -> Site:
+    return Site(limits={"login": "", "account": "2/day", "account_in_all": "5/day"})
+
+
+@pytest.fixture
+def guessed(_guessed: Site) -> Site:
+    """A site where few passwords may be tried, none of them yet."""
+    _guessed.reset()
+    _guessed.services.rates.__init__(_guessed.services.settings)  # type: ignore[misc]
+    return _guessed
+
+
+def tries(site: Site, address: str, times: int, name: str = "ana") -> list[int]:
+    """How wrong passwords for an account are answered to an address."""
+    client = TestClient(site.app, client=(address, 4711))
+    sent = [client.post("/login", data={"name": name, "password": "b"}) for _ in range(times)]
+    assert all(int(answer.headers.get("retry-after", "1")) > 0 for answer in sent)
+    return [answer.status_code for answer in sent]
+
+
+def test_guessing_one_accounts_password_is_slow(guessed: Site) -> None:
+    assert tries(guessed, "192.0.2.1", 3, "Ana ") == [401, 401, 429]
+    assert tries(guessed, "192.0.2.1", 1, "ana") == [429]
+    assert tries(guessed, "192.0.2.1", 1, "bo") == [401]
+
+
+def test_a_stranger_locks_nobody_out(guessed: Site) -> None:
+    assert tries(guessed, "192.0.2.1", 20).count(429) == 18
+    assert tries(guessed, "192.0.2.2", 2) == [401, 401]
+
+
+def test_guessing_one_accounts_password_from_everywhere_is_slow(guessed: Site) -> None:
+    answers = [tries(guessed, f"192.0.2.{n}", 1)[0] for n in range(6)]
+    assert answers == [401] * 5 + [429]
 
 
 def test_a_body_over_the_limit_is_refused_unread(strict: Site) -> None:

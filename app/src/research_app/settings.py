@@ -253,6 +253,7 @@ class Limits(_Section):
     answer: Rate = "60/minute"
     login: Rate = "20/minute"
     account: Rate = "20/15 minutes"
+    account_in_all: Rate = "500/15 minutes"
     upload: Rate = "60/hour"
     upload_bytes: Annotated[int, Field(ge=1, le=2**40)] = 64 * 2**20
     unlimited: tuple[IPvAnyNetwork, ...] = ()
@@ -260,7 +261,7 @@ class Limits(_Section):
     @property
     def rates(self) -> dict[str, RateLimitItem]:
         """Each limit on how often, by what it is for."""
-        names = ("search", "answer", "login", "account", "upload")
+        names = ("search", "answer", "login", "account", "account_in_all", "upload")
         return {name: parse_rate(rate) for name in names if (rate := getattr(self, name))}
 
 

@@ -17,6 +17,7 @@ from research_app.auth.service import Auth
 from research_app.auth.tokens import Token
 from research_app.auth.user import Role
 from research_app.forms import form_of
+from research_app.limits.middleware import origin
 from research_app.web.pages import page
 
 logger = logging.getLogger(__name__)
@@ -61,13 +62,10 @@ def _auth(request: Request) -> Auth:
 
 
 async def _signed_in(request: Request, name: str, password: str) -> tuple[User, Token] | None:
-    # whoever guesses from many addresses is slowed down too; what was typed is kept nowhere
-    account = hashlib.sha256(name.strip().lower().encode()).hexdigest()[:32]
-    seconds = await request.app.state.services.rates.hit("account", account)
-    if seconds is not None:
-        raise HTTPException(429, TOO_OFTEN, {"Retry-After": str(seconds)})
+    name = name.strip().lower()
+    await _count_try(request, name)
     try:
-        found = await _auth(request).sign_in(name.strip().lower(), password)
+        found = await _auth(request).sign_in(name, password)
     except BusyError:
         raise HTTPException(503, BUSY, {"Retry-After": "2"}) from None
     # not the name that was typed: some type their password there
@@ -75,6 +73,21 @@ async def _signed_in(request: Request, name: str, password: str) -> tuple[User, 
     who = found[0].name if found else None
     logger.info("signed in" if found else "sign-in refused", extra={"client": client, "user": who})
     return found
+
+
+async def _count_try(request: Request, name: str) -> None:
+    """Slow down whoever guesses, from one address or from many, and let the account's own in.
+
+    What is refused for its address does not count for the account, or one stranger could use up
+    what is for all.
+    """
+    rates = request.app.state.services.rates
+    account = hashlib.sha256(name.encode()).hexdigest()[:32]  # what was typed is kept nowhere
+    sender = origin(request.client.host if request.client else None)
+    for what, who in (("account", f"{account}:{sender}"), ("account_in_all", account)):
+        seconds = await rates.hit(what, who)
+        if seconds is not None:
+            raise HTTPException(429, TOO_OFTEN, {"Retry-After": str(seconds)})
 
 
 def login_page(
