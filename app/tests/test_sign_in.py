@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import socket
 import statistics
 import time
 import uuid
@@ -22,6 +23,7 @@ from research_app.auth import Role
 from research_app.auth.accounts import Account, AccountError, Accounts
 from research_app.auth.passwords import WAITING, BusyError, PasswordError, Passwords, checked
 from research_app.auth.service import Auth
+from research_app.auth.sign_outs import SignOuts
 from research_app.auth.tokens import Claims
 from research_app.cli import app
 from research_app.factory import create_app
@@ -125,6 +127,71 @@ def test_somebody_signs_in_and_out(home: Site) -> None:
     out = home.client.post("/logout", follow_redirects=False)
     assert (out.status_code, out.headers["location"]) == (303, "/")
     assert home.get("/api/me").status_code == 401
+
+
+def test_a_sign_out_ends_every_token_of_the_sign_in(
+    home: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours_ago = SimpleNamespace(time=lambda: time.time() - 7 * 3600, monotonic=time.monotonic)
+    with monkeypatch.context() as patch:
+        patch.setattr("research_app.auth.tokens.time", hours_ago)
+        login(home)
+    kept = {home.client.cookies[home.auth.cookie.name]}
+    home.get("/")
+    kept.add(home.client.cookies[home.auth.cookie.name])
+    assert len(kept) == 2  # it was renewed
+    login_elsewhere = login(home).cookies[home.auth.cookie.name]
+    home.client.cookies.clear()
+
+    def me(token: str) -> int:
+        status: int = home.get("/api/me", headers=bearer(token)).status_code
+        return status
+
+    assert [me(token) for token in kept] == [200, 200]
+    home.client.post("/logout", headers=bearer(kept.copy().pop()))
+    assert [me(token) for token in kept] == [401, 401]
+    assert me(login_elsewhere) == 200
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.integration
+def test_a_sign_out_is_known_to_all_nodes(redis_url: str) -> None:
+    prefix = f"test-{uuid.uuid4().hex[:12]}:"
+    shared = make_settings(cache={"enabled": True, "url": redis_url, "prefix": prefix})
+
+    async def run() -> None:
+        one, two = SignOuts(shared), SignOuts(shared)
+        assert not await two.has("a")
+        await one.note("a", 60)
+        two._going_on.clear()  # or three seconds
+        assert [await node.has("a") for node in (one, two)] == [True, True]
+        assert not await two.has("b")
+        assert two._redis is not None
+        (key,) = [key async for key in two._redis.scan_iter(f"{prefix}*")]
+        assert 0 < await two._redis.ttl(key) <= 60
+        for node in (one, two):
+            await node.close()
+
+    asyncio.run(run())
+
+
+def test_without_a_cache_a_sign_out_counts_where_it_was_made() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    down = {"enabled": True, "url": f"redis://127.0.0.1:{port}", "timeout_seconds": 0.2}
+
+    async def run() -> tuple[bool, bool]:
+        node = SignOuts(make_settings(cache=down))
+        await node.note("a", 60)
+        found = await node.has("a"), await node.has("b")
+        await node.close()
+        return found
+
+    assert asyncio.run(run()) == (True, False)
 
 
 def test_sign_out_is_not_a_link(home: Site) -> None:

@@ -69,6 +69,7 @@ class Services:
             await self.client.close()
             await self.cache.close()
             await self.rates.close()
+            await self.auth.close()
             await self.jobs.close()
             await self.answers.close()
             if self.meaning is not None:

@@ -62,7 +62,10 @@ def same_site(method: str, headers: Headers) -> bool:
 
 
 class AuthMiddleware:
-    """Puts the user into the request's state as `user`, or answers in place of the application."""
+    """Puts the user into the request's state, or answers in place of the application.
+
+    `user` is who they are, and `claims` what their token says, where there is a good one.
+    """
 
     def __init__(self, app: ASGIApp, auth: Auth) -> None:
         self._app = app
@@ -78,6 +81,7 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         claims, by_cookie = self._claims(Request(scope))
+        state["claims"] = claims
         try:
             state["user"] = await self._auth.user_of(claims) if claims else None
         except IndexUnavailableError:

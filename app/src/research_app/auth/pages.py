@@ -14,7 +14,7 @@ from research_app.auth import CHALLENGE, User, current_user, require
 from research_app.auth.local import local_path
 from research_app.auth.passwords import BusyError
 from research_app.auth.service import Auth
-from research_app.auth.tokens import Token
+from research_app.auth.tokens import Claims, Token
 from research_app.auth.user import Role
 from research_app.forms import form_of
 from research_app.limits.middleware import origin
@@ -123,7 +123,10 @@ async def login(request: Request) -> Response:
 
 @router.post("/logout", include_in_schema=False)
 async def logout(request: Request) -> Response:
-    """Sign a browser out."""
+    """Sign a browser out; its token counts no more, wherever it was kept besides."""
+    claims: Claims | None = request.state.claims
+    if claims is not None:
+        await _auth(request).sign_out(claims)
     response = RedirectResponse("/", 303, UNCACHED)
     _auth(request).cookie.take(response)
     return response

@@ -9,7 +9,15 @@ import time
 from research_app.auth.accounts import NAME, Account, AccountError, Accounts
 from research_app.auth.cookies import SessionCookie
 from research_app.auth.passwords import Passwords
-from research_app.auth.tokens import Claims, InvalidTokenError, Token, Tokens, derived
+from research_app.auth.sign_outs import SignOuts
+from research_app.auth.tokens import (
+    LEEWAY_SECONDS,
+    Claims,
+    InvalidTokenError,
+    Token,
+    Tokens,
+    derived,
+)
 from research_app.auth.user import Role, User
 from research_app.index.client import IndexUnavailableError
 from research_app.settings import Settings
@@ -31,6 +39,7 @@ class Auth:
         self.accounts = accounts
         self.passwords = Passwords()
         self.cookie = SessionCookie(secure=settings.server.tls)
+        self.sign_outs = SignOuts(settings)
         keys = settings.credentials
         current = keys.signing_key.get_secret_value() if keys.signing_key else ""
         previous = keys.signing_key_previous
@@ -63,7 +72,9 @@ class Auth:
         return self.tokens.issue(account.name, account.stamp)
 
     async def user_of(self, claims: Claims) -> User | None:
-        """Whose token it is, if that account may still be used."""
+        """Whose token it is, if that account and that sign-in may still be used."""
+        if await self.sign_outs.has(claims.identity):
+            return None
         account = await self._account(claims.name)
         if account is None or account.disabled or account.stamp != claims.stamp:
             return None
@@ -76,7 +87,11 @@ class Auth:
             return None
         if claims.current and now < (claims.issued + claims.expires) / 2:
             return None
-        return self.tokens.issue(claims.name, claims.stamp, claims.signed_in)
+        return self.tokens.issue(claims.name, claims.stamp, claims.signed_in, claims.identity)
+
+    async def sign_out(self, claims: Claims) -> None:
+        """End a sign-in, with the tokens that renewed its first one."""
+        await self.sign_outs.note(claims.identity, self.tokens.seconds + LEEWAY_SECONDS)
 
     def read(self, text: str) -> Claims | None:
         """What a token says, if it is a good one."""
@@ -84,6 +99,10 @@ class Auth:
             return self.tokens.read(text)
         except InvalidTokenError:
             return None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.sign_outs.close()
 
     async def bootstrap(self, password: str) -> bool:
         """Make the first administrator where there is no such account; True when this call did."""

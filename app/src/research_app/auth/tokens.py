@@ -36,7 +36,7 @@ class Claims:
     issued: float
     expires: float
     signed_in: float  # when the password was given; renewing a token does not change it
-    identity: str
+    identity: str  # of the sign-in; the tokens that renew it have the same
     current: bool  # False once the key that signed it signs no more
 
 
@@ -75,8 +75,14 @@ class Tokens:
         """The name of the key that signs now."""
         return self._current if time.monotonic() >= self._rolled_out else self._first
 
-    def issue(self, name: str, stamp: str, signed_in: float | None = None) -> Token:
-        """A token for somebody who has proved who they are, now or at `signed_in`."""
+    def issue(
+        self,
+        name: str,
+        stamp: str,
+        signed_in: float | None = None,
+        identity: str | None = None,
+    ) -> Token:
+        """A token for somebody who proves who they are, or did at `signed_in` by that sign-in."""
         now = time.time()
         claims = {
             "sub": name,
@@ -85,7 +91,7 @@ class Tokens:
             "exp": int(now) + self.seconds,
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "jti": uuid.uuid4().hex,
+            "jti": identity or uuid.uuid4().hex,
             "auth_time": int(now if signed_in is None else signed_in),
         }
         kid = self._signing()
