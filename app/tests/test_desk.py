@@ -158,13 +158,20 @@ def test_what_an_administrator_sees(
         "kind": "paper", "since": "2026-01-02T03:04:05Z", "at": "2026-01-02T03:04:05Z",
     })  # fmt: skip
 
-    async def refused(_: Any) -> Listing:
-        return Listing(total=1, entries=[entry])
+    class Refused:
+        async def listing(self, _: int) -> Listing:
+            return Listing(total=1, entries=[entry])
+
+        async def dismiss(self, identity: str) -> int:
+            dismissed.append(identity)
+            return 1
+
+    dismissed: list[str] = []
 
     async def sizes(*_: Any) -> Figures:
         return Figures(documents=1234, bytes_once=5_600_000, bytes_with_copies=11_200_000)
 
-    monkeypatch.setattr(desk, "_quarantine", refused)
+    monkeypatch.setattr(desk, "_quarantine", lambda _: Refused())
     monkeypatch.setattr(desk, "figures", sizes)
     page = site.get("/admin", headers=site.headers("admin"))
     assert page.status_code == 200
@@ -172,6 +179,15 @@ def test_what_an_administrator_sees(
     assert "encrypted" in page.text
     assert "<script>alert" not in page.text
     assert all(words in page.text for words in ("1,234", "5.6 MB", "11.2 MB", "No jobs yet"))
+
+    action = "/admin/quarantine/x/dismiss"
+    assert f'<form action="{action}" method="post">' in page.text
+    elsewhere = site.headers("admin") | {"Origin": "https://evil.example"}
+    assert site.client.post(action, headers=elsewhere).status_code == 403
+    assert dismissed == []
+    done = site.client.post(action, headers=site.headers("admin"), follow_redirects=False)
+    assert (done.status_code, done.headers["location"]) == (303, "/admin#quarantine")
+    assert dismissed == ["x"]
 
 
 def test_sizes() -> None:

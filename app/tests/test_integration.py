@@ -13,6 +13,7 @@ import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -457,6 +458,29 @@ def test_what_is_refused_stays_in_quarantine_until_it_is_taken(
     play(library, scenario)
 
 
+def test_what_is_refused_can_be_dismissed(library: Services, tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for name in ("one.pdf", "two.pdf", "three.pdf"):
+        (folder / name).write_bytes(b"")
+
+    async def scenario(parts: Services) -> None:
+        quarantine = Quarantine(parts.client, parts.settings.opensearch.index)
+        assert await quarantine.dismiss("none") == 0
+        await take(parts, folder)
+        entries = {Path(e.place).name: e for e in (await quarantine.listing()).entries}
+        assert await quarantine.dismiss(entries["one.pdf"].id) == 1
+        assert await quarantine.dismiss_place(entries["two.pdf"].place) == 1
+        assert await quarantine.forget_older(str(folder), timedelta(days=1)) == 0
+        assert [e.id for e in (await quarantine.listing()).entries] == [entries["three.pdf"].id]
+        assert await quarantine.forget_older(str(tmp_path / "b"), timedelta(days=-1)) == 0
+        assert await quarantine.forget_older(str(folder), timedelta(days=-1)) == 1
+        await take(parts, folder)
+        assert await quarantine.dismiss_place(str(folder)) == 3
+
+    play(library, scenario)
+
+
 def test_a_figure_is_found_by_its_caption_and_a_passage_by_its_page(
     library: Services, tmp_path: Path
 ) -> None:
@@ -518,6 +542,8 @@ def test_the_command_line_takes_a_folder_of_pdfs(library: Services, tmp_path: Pa
     held = command("quarantine")
     assert f"   now  {folder}/empty.pdf: the file is empty" in held
     assert held[-1] == "2 in quarantine"
+    assert command("quarantine", "--dismiss", str(folder / "empty.pdf")) == ["1 dismissed"]
+    assert command("quarantine")[-1] == "1 in quarantine"
 
     async def scenario(parts: Services) -> None:
         (result,) = (await parts.search.results(SearchQuery(q="quokka")))["results"]

@@ -177,16 +177,23 @@ def age(seconds: float) -> str:
 @app.command()
 def quarantine(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 100,
+    dismiss: Annotated[
+        str,
+        typer.Option(metavar="PLACE", help="Drop a file as it is listed, or all below a folder."),
+    ] = "",
 ) -> None:
     """List what was not taken, and why."""
     parts = build(_settings())
+    held = Quarantine(parts.client, parts.settings.opensearch.index)
 
-    async def run() -> Listing:
+    async def run() -> Listing | int:
         async with parts.connected():
-            index = parts.settings.opensearch.index
-            return await Quarantine(parts.client, index).listing(limit)
+            return await (held.dismiss_place(dismiss) if dismiss else held.listing(limit))
 
-    found: Listing = _run(run())
+    found = _run(run())
+    if dismiss:
+        typer.echo(f"{found} dismissed")
+        raise typer.Exit(0 if found else 1)
     for entry in found.entries:
         typer.echo(f"{age(entry.age_seconds):>6}  {entry.place}: {entry.reason}")
     more = found.total - len(found.entries)

@@ -15,6 +15,7 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -25,6 +26,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from research_app.auth import User, require
 from research_app.forms import form_of
+from research_app.index.client import IndexUnavailableError
+from research_app.index.quarantine import Quarantine
 from research_app.jobs.record import JobsFullError, JobsUnavailableError
 from research_app.services import Services
 from research_app.sources import UnknownSourceError, open_source
@@ -37,6 +40,7 @@ PATH = "/api/upload"
 FORM_BYTES = 64 * 1024  # what a form has beside the file
 HEAD = 4096
 KEPT_SECONDS = 30 * 24 * 3600
+FORGET_SECONDS = 5.0  # an upload does not wait longer for a list to be tidied up
 LONGEST_NAME = 120
 ROOM_FACTOR = 2  # the file itself, and its copy in the library
 
@@ -147,6 +151,11 @@ class Inbox:
     def __init__(self, library: Path) -> None:
         self._folder = library / "inbox"
 
+    @property
+    def place(self) -> str:
+        """Where it is, as sources call it."""
+        return str(self._folder.resolve())
+
     def has_room(self, size: int) -> bool:
         """Whether a file of that size leaves room for others."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +163,6 @@ class Inbox:
 
     def put(self, file: BinaryIO, name: str) -> Path:
         """Copy a file in; whoever sees it sees all of it."""
-        self._sweep()
         folder = self._folder / uuid.uuid4().hex
         folder.mkdir(parents=True)
         part = folder / "part"
@@ -171,12 +179,29 @@ class Inbox:
         """Take a file out again."""
         shutil.rmtree(path.parent, ignore_errors=True)
 
-    def _sweep(self) -> None:
+    def sweep(self) -> bool:
+        """Remove what is there for long; whether there was something."""
         before = time.time() - KEPT_SECONDS
+        found = False
         for folder in self._folder.glob("*"):
             with contextlib.suppress(OSError):
                 if folder.stat().st_mtime < before:
                     shutil.rmtree(folder, ignore_errors=True)
+                    found = True
+        return found
+
+
+async def _sweep(parts: Services, inbox: Inbox) -> None:
+    """Remove the files of long ago, and what stands in quarantine of them: nobody can mend it."""
+    if not await asyncio.to_thread(inbox.sweep):
+        return
+    quarantine = Quarantine(parts.client, parts.settings.opensearch.index)
+    try:
+        async with asyncio.timeout(FORGET_SECONDS):
+            await quarantine.forget_older(inbox.place, timedelta(seconds=KEPT_SECONDS))
+    except (IndexUnavailableError, TimeoutError) as error:
+        reason = error or type(error).__name__
+        logger.warning("refusals of long ago stay until the next sweep: %s", reason)
 
 
 async def _stored(parts: Services, file: UploadFile, kind: Kind) -> Path:
@@ -187,6 +212,7 @@ async def _stored(parts: Services, file: UploadFile, kind: Kind) -> Path:
     inbox = Inbox(parts.settings.library.directory)
     if not await asyncio.to_thread(inbox.has_room, file.size or 0):
         raise HTTPException(507, NO_ROOM)
+    await _sweep(parts, inbox)
     path = await asyncio.to_thread(inbox.put, file.file, safe_name(name, suffix))
     try:
         await asyncio.to_thread(open_source, path, kind)

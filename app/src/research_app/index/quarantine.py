@@ -1,7 +1,8 @@
 """What was not taken into the library, and why: an index beside that of the library.
 
 An entry is known by the place of its file, so that another ingest renews it. It goes away when an
-ingest of the same folder or file ends without refusing it: it was taken, or is there no more.
+ingest of the same folder or file ends without refusing it: it was taken, or is there no more. Or
+when an administrator has seen enough of it; and with the inbox of uploads, where it was in there.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -107,9 +108,23 @@ class Quarantine:
                 await self._client.bulk(
                     body=body, index=self.index, request_timeout=REQUEST_SECONDS
                 )
-            await self._forget(source.root, run)
         except OpenSearchException as error:
             raise IndexUnavailableError(describe(error)) from error
+        if source.root:  # drop what an earlier run refused below it, and this one did not
+            await self._drop({"filter": within(source.root), "must_not": {"term": {"run": run}}})
+
+    async def dismiss(self, identity: str) -> int:
+        """Drop an entry; how many there were of that id."""
+        return await self._drop({"filter": {"ids": {"values": [identity]}}})
+
+    async def dismiss_place(self, place: str) -> int:
+        """Drop the entries of a file, or of all below a folder; how many there were."""
+        return await self._drop({"filter": within(place)})
+
+    async def forget_older(self, folder: str, age: timedelta) -> int:
+        """Drop the entries below a folder that were not tried for so long; how many there were."""
+        before = (datetime.now(UTC) - age).isoformat(timespec="seconds")
+        return await self._drop({"filter": [within(folder), {"range": {"at": {"lt": before}}}]})
 
     async def listing(self, size: int = 100) -> Listing:
         """The latest entries first."""
@@ -144,15 +159,16 @@ class Quarantine:
             yield orjson.dumps({"update": {"_id": identity_of(place)}}) + b"\n"
             yield orjson.dumps({"doc": seen, "upsert": seen | {"since": now}}) + b"\n"
 
-    async def _forget(self, root: str, run: str) -> None:
-        """Drop what an earlier run refused below a root, and this one did not."""
-        if not root:
-            return
-        await self._client.indices.refresh(index=self.index, ignore_unavailable=True)
-        await self._client.delete_by_query(
-            index=self.index,
-            body={"query": {"bool": {"filter": within(root), "must_not": {"term": {"run": run}}}}},
-            params={"conflicts": "proceed", "refresh": "true"},
-            ignore_unavailable=True,
-            request_timeout=REQUEST_SECONDS,
-        )
+    async def _drop(self, query: dict[str, Any]) -> int:
+        try:
+            await self._client.indices.refresh(index=self.index, ignore_unavailable=True)
+            done = await self._client.delete_by_query(
+                index=self.index,
+                body={"query": {"bool": query}},
+                params={"conflicts": "proceed", "refresh": "true"},
+                ignore_unavailable=True,
+                request_timeout=REQUEST_SECONDS,
+            )
+        except OpenSearchException as error:
+            raise IndexUnavailableError(describe(error)) from error
+        return int(done["deleted"])

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from research_app import uploads
 from research_app.auth import User, require
 from research_app.index.figures import figures
-from research_app.index.quarantine import Listing, Quarantine
+from research_app.index.quarantine import Quarantine
 from research_app.jobs.record import ENDED, Job, JobsFullError, JobsUnavailableError, UnfitJobError
 from research_app.services import Services
 from research_app.web.pages import page
@@ -138,8 +138,15 @@ async def retry(parts: ServicesOf, _: Curator, identity: str) -> Response:
     return RedirectResponse(f"/jobs/{identity}", 303, UNCACHED)
 
 
-async def _quarantine(parts: Services) -> Listing:
-    return await Quarantine(parts.client, parts.settings.opensearch.index).listing(SHOWN_REFUSALS)
+def _quarantine(parts: Services) -> Quarantine:
+    return Quarantine(parts.client, parts.settings.opensearch.index)
+
+
+@router.post("/admin/quarantine/{identity}/dismiss")
+async def dismiss(parts: ServicesOf, _: Admin, identity: str) -> Response:
+    """Drop what was refused and is of no interest any more."""
+    await _quarantine(parts).dismiss(identity)
+    return RedirectResponse("/admin#quarantine", 303, UNCACHED)
 
 
 @router.get("/admin")
@@ -149,7 +156,7 @@ async def admin(request: Request, parts: ServicesOf, _: Admin) -> Response:
     checks, (found, away), refused, sizes = await asyncio.gather(
         parts.health.all(),
         _jobs(parts),
-        _quarantine(parts),
+        _quarantine(parts).listing(SHOWN_REFUSALS),
         figures(parts.client, index),
         return_exceptions=False,
     )
