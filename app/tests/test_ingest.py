@@ -48,7 +48,7 @@ class FakeIndex:
     async def bulk(self, body: bytes, index: str, **_: Any) -> dict[str, Any]:
         self._fail()
         if index.endswith("-quarantine"):
-            return {}
+            return {"errors": False, "items": []}
         self.bulks += 1
         lines = body.splitlines()
         return {

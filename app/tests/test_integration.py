@@ -481,6 +481,20 @@ def test_what_is_refused_can_be_dismissed(library: Services, tmp_path: Path) -> 
     play(library, scenario)
 
 
+def test_a_refusal_that_cannot_be_written_is_said(library: Services, tmp_path: Path) -> None:
+    (tmp_path / "empty.pdf").write_bytes(b"")
+
+    async def scenario(parts: Services) -> None:
+        quarantine = Quarantine(parts.client, parts.settings.opensearch.index)
+        await take(parts, tmp_path)
+        blocked = {"index.blocks.write": True}
+        await parts.client.indices.put_settings(index=quarantine.index, body=blocked)
+        with pytest.raises(IndexUnavailableError, match="quarantine cannot be written"):
+            await take(parts, tmp_path)
+
+    play(library, scenario)
+
+
 def test_a_figure_is_found_by_its_caption_and_a_passage_by_its_page(
     library: Services, tmp_path: Path
 ) -> None:

@@ -105,9 +105,10 @@ class Quarantine:
                 await create_index(self._client, self.index, BODY)
             lines = self._lines(source, refused[:MAX_ENTRIES_PER_RUN], run)
             while body := b"".join(islice(lines, 2 * BATCH)):
-                await self._client.bulk(
+                answer = await self._client.bulk(
                     body=body, index=self.index, request_timeout=REQUEST_SECONDS
                 )
+                _check(answer)
         except OpenSearchException as error:
             raise IndexUnavailableError(describe(error)) from error
         if source.root:  # drop what an earlier run refused below it, and this one did not
@@ -172,3 +173,11 @@ class Quarantine:
         except OpenSearchException as error:
             raise IndexUnavailableError(describe(error)) from error
         return int(done["deleted"])
+
+
+def _check(answer: dict[str, Any]) -> None:
+    """Refuse an answer by which an entry was not written: it would be missing without a word."""
+    for item in answer["items"] if answer["errors"] else ():
+        if "error" in item["update"]:
+            reason = str(item["update"]["error"].get("reason", "refused"))[:300]
+            raise IndexUnavailableError(f"the quarantine cannot be written: {reason}")
