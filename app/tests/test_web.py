@@ -271,6 +271,12 @@ def test_the_plot_has_a_place_for_every_year() -> None:
     assert views.plot([], None) is None
 
 
+def test_years_that_are_not_shown_do_not_lower_the_others() -> None:
+    plot = views.plot([{"value": 1900, "count": 1000}, {"value": 2019, "count": 1}], None)
+    assert plot is not None
+    assert [(bar.year, bar.height) for bar in plot.bars] == [(2019, 38)]
+
+
 @pytest.mark.parametrize(
     ("current", "last", "numbers"),
     [

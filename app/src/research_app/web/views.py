@@ -136,7 +136,7 @@ def plot(counts: list[dict[str, Any]], query: SearchQuery | None) -> Plot | None
     first, last = min(by_year), max(by_year)
     first = max(first, last - 59)
     step = 100 / (last - first + 1)
-    most = max(by_year.values())
+    most = max(count for year, count in by_year.items() if year >= first)
     chosen_first, chosen_last = query.years if query else (None, None)
     bars = [
         Bar(
