@@ -124,6 +124,7 @@ def test_nothing_else_is_given(shelf: tuple[TestClient, FileStore]) -> None:
     client, _ = shelf
     for key in (KEY, "x", "..%2f..%2fetc%2fpasswd", "%00"):
         assert client.get(f"/files/{key}").status_code == 404
+    assert "There is no such file in the library." in client.get(f"/files/{KEY}").text
 
 
 @pytest.mark.parametrize("suffix", [".html", ".svg", ".xml", ".js", ""])

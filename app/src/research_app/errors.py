@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -20,6 +21,7 @@ RETRY = {"Retry-After": "5", "Cache-Control": "no-store"}
 BUSY = "The library cannot be searched right now. Please try again in a moment."
 BROKEN = "Something went wrong on our side. Please try again in a moment."
 NO_PAGE = "There is no such page here."
+NOT_FOUND = HTTPStatus.NOT_FOUND.phrase  # what is said where nobody knows better
 
 
 class Problem(BaseModel):
@@ -68,7 +70,7 @@ async def http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 401 and not wants_json(request):
         back = request.url.path if request.method == "GET" else None
         return RedirectResponse(login_address(back), 303, {"Cache-Control": "no-store"})
-    message = NO_PAGE if error.status_code == 404 else str(error.detail)
+    message = NO_PAGE if error.detail == NOT_FOUND else str(error.detail)
     return answer(request, error.status_code, message, dict(error.headers or {}))
 
 
