@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Site, make_settings
 from fastapi.testclient import TestClient
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from research_app import logs, metrics
 from research_app.index.client import IndexUnavailableError
@@ -179,6 +179,31 @@ def test_a_fault_in_the_middle_of_an_answer_breaks_it_off(site: Site, lines: io.
     with pytest.raises(ZeroDivisionError):
         TestClient(layer).get("/")
     assert "unexpected error" in lines.getvalue()
+
+
+def test_somebody_who_leaves_in_the_middle_of_a_form_is_no_fault(
+    site: Site, lines: io.StringIO
+) -> None:
+    given = [b"--x", b'Content-Disposition: form-data; name="name"', b"", b"a"]
+    messages = [
+        {"type": "http.request", "body": b"\r\n".join(given), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    headers = [(b"content-type", b"multipart/form-data; boundary=x")]
+    scope = {"type": "http", "method": "POST", "path": "/login", "headers": headers,
+             "query_string": b"", "http_version": "1.1", "scheme": "http"}  # fmt: skip
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(site.app(scope, receive, send))
+    entries = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [entry.get("status") for entry in entries] == [499]
+    assert sent == []
 
 
 def test_hashes_of_queries_need_the_key() -> None:

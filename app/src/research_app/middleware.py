@@ -14,7 +14,7 @@ import uuid
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from research_app import errors, metrics
@@ -27,6 +27,7 @@ faults = logging.getLogger("research_app.errors")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 QUIET = ("/live", "/ready", "/metrics")
 UNCOUNTED = (*QUIET, "/health")
+CLIENT_LEFT = 499  # in logs and metrics, as proxies call it
 
 # Our own pages need nothing but their style sheet and their own script. Gradio needs more, and
 # gets the headers of its edge.
@@ -90,6 +91,8 @@ class RequestMiddleware:
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:  # in the middle of what it sent: there is nobody to answer
+            status = CLIENT_LEFT
         except Exception as error:
             faults.error("unexpected error", exc_info=error)
             if started:  # it cannot be taken back; the server breaks it off
