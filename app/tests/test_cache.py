@@ -2,26 +2,32 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import make_settings
+from redis.asyncio.connection import parse_url
+from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import ConnectionError as GoneError
+from redis.exceptions import MaxConnectionsError
 
 from research_app import cache as cache_module
-from research_app.cache import CacheUnavailableError, SearchCache, connect
+from research_app.cache import CacheUnavailableError, Pool, SearchCache, connect
 from research_app.settings import Cache, Credentials, parse
 
 SECTION = Cache(url="redis://127.0.0.1:1/0", timeout_seconds=0.1)
 
 
 class FakeRedis:
-    """A few commands over a dictionary; can be gone, or not answer."""
+    """A few commands over a dictionary; can be gone, not answer, or have no connection free."""
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
         self.gone = False
+        self.busy = False
         self.hangs = False
         self.calls = 0
 
@@ -29,6 +35,8 @@ class FakeRedis:
         self.calls += 1
         if self.gone:
             raise GoneError("gone")
+        if self.busy:
+            raise MaxConnectionsError("all connections are in use")
         if self.hangs:
             await asyncio.sleep(60)
 
@@ -295,7 +303,7 @@ def test_connections_verify_and_log_in(monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, hosts: Any, sentinel_kwargs: Any, **options: Any) -> None:
             seen.update(hosts=hosts, sentinel=sentinel_kwargs, primary=options)
 
-        def master_for(self, name: str) -> str:
+        def master_for(self, name: str, **_: Any) -> str:
             return name
 
     monkeypatch.setattr(cache_module, "Sentinel", FakeSentinel)
@@ -322,3 +330,95 @@ def test_connections_verify_and_log_in(monkeypatch: pytest.MonkeyPatch) -> None:
         assert part["ssl_cert_reqs"] == "required"
         assert part["ssl_check_hostname"] is True
         assert part["ssl_ca_certs"] == "/etc/research-pki/ca.pem"
+
+
+def test_a_reader_without_a_free_connection_does_without_the_cache_alone() -> None:
+    async def scenario(cache: SearchCache, redis: FakeRedis, library: Library) -> None:
+        await cache.get("k", library.search)
+        redis.busy = True
+        await cache.get("k", library.search)
+        redis.busy = False
+        await cache.get("k", library.search)
+        assert library.asked == 2
+
+    play(scenario)
+
+
+class FakeConnection:
+    """A connection that is always there."""
+
+    def __init__(self, **_: Any) -> None: ...
+
+    async def connect(self) -> None: ...
+
+    async def re_auth(self) -> None: ...
+
+    async def can_read_destructive(self) -> bool:
+        return False
+
+    def should_reconnect(self) -> bool:
+        return False
+
+
+def pool_of(size: int, seconds: float) -> Pool:
+    return Pool(connection_class=FakeConnection, max_connections=size, wait_seconds=seconds)  # type: ignore[arg-type]
+
+
+def test_a_connection_is_waited_for_but_not_for_ever() -> None:
+    async def run() -> None:
+        pool = pool_of(1, 0.01)
+        connection = await pool.get_connection()
+        with pytest.raises(MaxConnectionsError):
+            await pool.get_connection()
+        await pool.release(connection)
+        assert await pool.get_connection() is connection
+
+    asyncio.run(run())
+
+
+def test_one_who_leaves_as_a_connection_gets_free_takes_no_turn_along() -> None:
+    async def run() -> None:
+        pool = pool_of(1, 60)
+        connection = await pool.get_connection()
+        first, second = (asyncio.create_task(pool.get_connection()) for _ in range(2))
+        await asyncio.sleep(0)
+        await pool.release(connection)
+        first.cancel()
+        assert await asyncio.wait_for(second, 5) is connection
+
+    asyncio.run(run())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("way", ["url", "sentinels"])
+def test_more_readers_than_connections(
+    way: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait their turn, and what was kept for them is found."""
+    primary = parse_url(redis_url)
+
+    async def discover(*_: Any) -> tuple[str, int]:
+        return primary["host"], primary["port"]
+
+    monkeypatch.setattr(Sentinel, "discover_master", discover)
+    settings = make_settings(
+        cache={
+            "enabled": True,
+            way: redis_url if way == "url" else ["127.0.0.1:26379"],
+            "tls": False,
+            "pool_maxsize": 2,
+            "timeout_seconds": 10,
+            "prefix": f"test-{uuid.uuid4().hex[:12]}:",
+        }
+    )
+
+    async def run() -> None:
+        library = Library()
+        cache = SearchCache(connect(settings), settings.cache, library.current)
+        for _ in range(2):
+            keys = (f"k{number}" for number in range(40))
+            await asyncio.gather(*(cache.get(key, library.search) for key in keys))
+        await cache.close()
+        assert library.asked == 40
+
+    asyncio.run(run())

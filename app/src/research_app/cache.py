@@ -15,11 +15,11 @@ import ssl
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from redis.asyncio import Redis
-from redis.asyncio.sentinel import Sentinel
-from redis.exceptions import RedisError
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.exceptions import MaxConnectionsError, RedisError
 
 from research_app import metrics
 from research_app.settings import Cache, Settings
@@ -27,6 +27,7 @@ from research_app.settings import Cache, Settings
 logger = logging.getLogger(__name__)
 
 Compute = Callable[[], Awaitable[tuple[bytes, bool]]]
+Answer = TypeVar("Answer")
 FAILURES = (RedisError, OSError, TimeoutError)
 
 # after a failure the cache is left alone this long, so that it costs one search a time-out
@@ -54,6 +55,43 @@ def tls_options(section: Cache) -> dict[str, Any]:
     }
 
 
+class Pool(ConnectionPool):
+    """Connections that are waited for while all are in use.
+
+    redis-py's own blocking pool knows no sentinels, and its condition loses the turn of a waiter
+    who is cancelled as he gets it: the next one then waits beside a free connection.
+    """
+
+    def __init__(self, *place: Any, wait_seconds: float, **options: Any) -> None:
+        super().__init__(*place, **options)
+        self._turns = asyncio.Semaphore(self.max_connections)
+        self._wait_seconds = wait_seconds
+
+    async def get_connection(self, *_command: Any, **_options: Any) -> Any:
+        """A connection, as soon as one is free."""
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise MaxConnectionsError("all connections are in use") from None
+        connection = self.get_available_connection()  # type: ignore[no-untyped-call]
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            await self.release(connection)
+            raise
+        return connection
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back."""
+        self._turns.release()
+        await super().release(connection)
+
+
+class SentinelPool(Pool, SentinelConnectionPool):
+    """The same, of connections to whichever server is the primary."""
+
+
 def connect(settings: Settings) -> Redis | None:
     """A client of the primary, or None where the cache is off."""
     section = settings.cache
@@ -64,15 +102,17 @@ def connect(settings: Settings) -> Redis | None:
         "socket_timeout": section.timeout_seconds,
         "socket_connect_timeout": section.timeout_seconds,
     }
+    size: dict[str, Any] = {
+        "max_connections": section.pool_maxsize,
+        "wait_seconds": section.timeout_seconds,
+    }
     login: dict[str, Any] = {}
     if section.user and secrets.cache_password:
         login = {"username": section.user, "password": secrets.cache_password.get_secret_value()}
     if section.url:
         tls = tls_options(section) if section.url.startswith("rediss://") else {}
         tls.pop("ssl", None)
-        return Redis.from_url(
-            section.url, max_connections=section.pool_maxsize, **timing, **login, **tls
-        )
+        return Redis.from_pool(Pool.from_url(section.url, **size, **timing, **login, **tls))
     sentinel_login: dict[str, Any] = {}
     if secrets.cache_sentinel_password:
         sentinel_login = {"password": secrets.cache_sentinel_password.get_secret_value()}
@@ -82,12 +122,13 @@ def connect(settings: Settings) -> Redis | None:
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         [(host.strip("[]"), int(port)) for host, port in addresses],
         sentinel_kwargs={**timing, **tls_options(section), **sentinel_login},
-        max_connections=section.pool_maxsize,
         **timing,
         **login,
         **tls_options(section),
     )
-    primary: Redis = sentinel.master_for(section.service_name)
+    primary: Redis = sentinel.master_for(
+        section.service_name, connection_pool_class=SentinelPool, **size
+    )
     return primary
 
 
@@ -154,8 +195,8 @@ class SearchCache:
         """Whether it is for this process to compute an answer; if in doubt, it is."""
         assert self._redis is not None  # noqa: S101
         try:
-            async with asyncio.timeout(2 * self._section.timeout_seconds):
-                return bool(await self._redis.set(claim, b"1", nx=True, ex=CLAIM_SECONDS))
+            claimed = self._redis.set(claim, b"1", nx=True, ex=CLAIM_SECONDS)
+            return bool(await self._in_time(claimed))
         except FAILURES as error:
             self._failed(error)
             return True
@@ -169,8 +210,7 @@ class SearchCache:
             await asyncio.sleep(pause)
             pause = min(2 * pause, WAIT_SECONDS / 10)
             try:
-                async with asyncio.timeout(2 * self._section.timeout_seconds):
-                    claimed = await self._redis.get(claim)
+                claimed = await self._in_time(self._redis.get(claim))
             except FAILURES as error:
                 self._failed(error)
                 return None
@@ -185,11 +225,10 @@ class SearchCache:
             return None, None
         edition = await self._edition()
         try:
-            async with asyncio.timeout(2 * self._section.timeout_seconds):
-                found = await self._redis.mget(self._mark_key, self._name(key))
-                mark, stored = cast("list[bytes | None]", found)
-                if mark is None:
-                    mark = await self._first_mark()
+            found = await self._in_time(self._redis.mget(self._mark_key, self._name(key)))
+            mark, stored = cast("list[bytes | None]", found)
+            if mark is None:
+                mark = await self._first_mark()
         except FAILURES as error:
             self._failed(error)
             return None, None
@@ -202,8 +241,8 @@ class SearchCache:
 
     async def _first_mark(self) -> bytes | None:
         assert self._redis is not None  # noqa: S101
-        await self._redis.set(self._mark_key, uuid.uuid4().hex, nx=True)
-        return cast("bytes | None", await self._redis.get(self._mark_key))
+        await self._in_time(self._redis.set(self._mark_key, uuid.uuid4().hex, nx=True))
+        return cast("bytes | None", await self._in_time(self._redis.get(self._mark_key)))
 
     async def _settle(self, claim: str, kept: tuple[str, bytes] | None = None) -> None:
         """Keep an answer, then tell those who wait for it that nobody computes it any more."""
@@ -211,19 +250,25 @@ class SearchCache:
         if time.monotonic() < self._rest_until:
             return
         try:
-            async with asyncio.timeout(2 * self._section.timeout_seconds):
-                pipeline = self._redis.pipeline(transaction=False)
-                if kept is not None:
-                    pipeline.set(*kept, ex=self._section.ttl_seconds)
-                pipeline.delete(claim)
-                await pipeline.execute()
+            pipeline = self._redis.pipeline(transaction=False)
+            if kept is not None:
+                pipeline.set(*kept, ex=self._section.ttl_seconds)
+            pipeline.delete(claim)
+            await self._in_time(pipeline.execute())
         except FAILURES as error:
             self._failed(error)
 
     def _name(self, key: str) -> str:
         return f"{self._section.prefix}search:{key}"
 
+    async def _in_time(self, command: Awaitable[Answer]) -> Answer:
+        # the wait for a connection ends after half of it, so that what takes too long is the cache
+        async with asyncio.timeout(2 * self._section.timeout_seconds):
+            return await command
+
     def _failed(self, error: BaseException) -> None:
+        if isinstance(error, MaxConnectionsError):
+            return  # busy, not broken: one reader does without it
         self._rest_until = time.monotonic() + REST_SECONDS
         metrics.CACHE.labels("error").inc()
         logger.warning("cache: %s; searching without it", type(error).__name__)

@@ -16,6 +16,7 @@ from limits import RateLimitItem
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import Redis
+from redis.exceptions import MaxConnectionsError
 
 from research_app.cache import FAILURES, REST_SECONDS
 from research_app.cache import connect as connect_cache
@@ -45,10 +46,9 @@ class Rates:
 
     def __init__(self, settings: Settings) -> None:
         self._limits = settings.limits.rates
-        self._seconds = 2 * settings.cache.timeout_seconds
+        # of two commands, each of which may wait for a connection as long as for an answer
+        self._seconds = 3 * settings.cache.timeout_seconds
         self._redis = connect_cache(settings)
-        # more at once than there are connections would be errors, not a queue
-        self._connections = asyncio.Semaphore(settings.cache.pool_maxsize)
         self._shared: SlidingWindowCounterRateLimiter | None = None
         if self._redis is not None:
             storage = _Shared(self._redis, f"{settings.cache.prefix}limits")
@@ -63,8 +63,10 @@ class Rates:
             return None
         if self._shared is not None and time.monotonic() >= self._rest_until:
             try:
-                async with asyncio.timeout(self._seconds), self._connections:
+                async with asyncio.timeout(self._seconds):
                     return await self._count(self._shared, limit, what, who)
+            except MaxConnectionsError:
+                logger.debug("limits: all connections are in use; counting here alone")
             except FAILURES as error:
                 self._rest_until = time.monotonic() + REST_SECONDS
                 logger.warning("limits: %s; counting here alone", type(error).__name__)
