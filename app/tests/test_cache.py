@@ -143,6 +143,18 @@ def test_an_answer_computed_during_an_ingest_does_not_outlive_it() -> None:
     play(scenario)
 
 
+def test_who_asks_after_an_ingest_does_not_share_an_answer_from_before_it() -> None:
+    async def scenario(cache: SearchCache, _: FakeRedis, library: Library) -> None:
+        slow = asyncio.create_task(cache.get("k", library.search))
+        await asyncio.sleep(0.005)
+        library.content = b"new"
+        await cache.new_generation()
+        assert await cache.get("k", library.search) == b"new"
+        assert await slow == b"old"
+
+    play(scenario)
+
+
 def test_a_lost_mark_makes_no_old_answer_count_again() -> None:
     """A primary that failed over before the new mark had spread."""
 

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 Compute = Callable[[], Awaitable[tuple[bytes, bool]]]
 Answer = TypeVar("Answer")
+# a key, and the generation that its answer is to be of; while the cache is away that is unknown
+Wanted = tuple[str, bytes | None]
 FAILURES = (RedisError, OSError, TimeoutError)
 
 # after a failure the cache is left alone this long, so that it costs one search a time-out
@@ -142,7 +144,7 @@ class SearchCache:
         self._edition = edition
         self._section = section
         self._rest_until = 0.0
-        self._running: dict[str, asyncio.Future[bytes]] = {}
+        self._running: dict[Wanted, asyncio.Future[bytes]] = {}
         self._mark_key = f"{section.prefix}generation"
 
     @property
@@ -152,26 +154,28 @@ class SearchCache:
 
     async def get(self, key: str, compute: Compute) -> bytes:
         """The answer of a key. Of many who ask for it at once, one computes it."""
-        running = self._running.get(key)
-        if running is not None:
-            metrics.CACHE.labels("shared").inc()
-            return await asyncio.shield(running)
-        future: asyncio.Future[bytes] = asyncio.ensure_future(self._fetch(key, compute))
-        self._running[key] = future
-        future.add_done_callback(lambda done: self._ended(key, done))
+        # each looks it up: who asks after an ingest does not wait for an answer from before it
+        generation, answer = await self._look_up(key)
+        if answer is not None:
+            metrics.CACHE.labels("hit").inc()
+            return answer
+        wanted = (key, generation)
+        running = self._running.get(wanted)
+        metrics.CACHE.labels("miss" if running is None else "shared").inc()
+        if running is None:
+            running = asyncio.ensure_future(self._compute(wanted, compute))
+            self._running[wanted] = running
+            running.add_done_callback(lambda done: self._ended(wanted, done))
         # a reader who leaves does not take the answer from those who wait with him
-        return await asyncio.shield(future)
+        return await asyncio.shield(running)
 
-    def _ended(self, key: str, done: asyncio.Future[bytes]) -> None:
-        self._running.pop(key, None)
+    def _ended(self, wanted: Wanted, done: asyncio.Future[bytes]) -> None:
+        self._running.pop(wanted, None)
         if not done.cancelled():
             done.exception()  # seen, even if every reader has left
 
-    async def _fetch(self, key: str, compute: Compute) -> bytes:
-        generation, answer = await self._look_up(key)
-        metrics.CACHE.labels("miss" if answer is None else "hit").inc()
-        if answer is not None:
-            return answer
+    async def _compute(self, wanted: Wanted, compute: Compute) -> bytes:
+        key, generation = wanted
         if generation is None:
             return (await compute())[0]
         claim = self._claim_name(key, generation)
