@@ -97,7 +97,7 @@ def run(index: FakeIndex, *items: Candidate | Refusal, batch: int = 2) -> Report
 
 
 def reasons(report: Report) -> list[str]:
-    return [refusal.reason for refusal in report.refused]
+    return [refusal.reason for refusal in report.refusals]
 
 
 def test_new_then_unchanged_then_changed(index: FakeIndex) -> None:
@@ -152,6 +152,14 @@ def test_refusals_stop_nothing(index: FakeIndex) -> None:
 
 def test_nothing_but_refusals(index: FakeIndex) -> None:
     assert str(run(index, Refusal("a.pdf", "x"), Refusal("b.pdf", "x"))).endswith("2 refused")
+
+
+def test_of_more_refusals_than_anybody_reads_the_first_are_kept(
+    index: FakeIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "MAX_ENTRIES_PER_RUN", 2)
+    report = run(index, *(Refusal("a.jsonl", str(number)) for number in range(5)))
+    assert (report.refused, report.seen, reasons(report)) == (5, 5, ["0", "1"])
 
 
 def test_what_the_cluster_is_too_busy_for_is_sent_again(index: FakeIndex) -> None:

@@ -110,9 +110,9 @@ async def _ingest(parts: Services, locations: list[str], kind: Kind) -> list[Rep
 
 
 def _print_report(location: str, report: Report, seconds: float) -> None:
-    for refusal in report.refused[:SHOWN_REFUSALS]:
+    for refusal in report.refusals[:SHOWN_REFUSALS]:
         typer.echo(f"refused {refusal.source}: {refusal.reason}")
-    if (more := len(report.refused) - SHOWN_REFUSALS) > 0:
+    if (more := report.refused - SHOWN_REFUSALS) > 0:
         typer.echo(f"refused {more} more")
     typer.echo(f"{location}: {report} in {seconds:.1f} s")
 

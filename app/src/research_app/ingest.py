@@ -19,7 +19,7 @@ from opensearchpy.exceptions import OpenSearchException, TransportError
 from research_app.extract.pool import ExtractionPool
 from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError, describe
-from research_app.index.quarantine import Quarantine
+from research_app.index.quarantine import MAX_ENTRIES_PER_RUN, Quarantine
 from research_app.index.vectors import meanings
 from research_app.search.meaning import Meaning
 from research_app.sources.document import Candidate, Refusal, RefusedError, Source, Workshop
@@ -43,7 +43,15 @@ class Report:
     new: int = 0
     changed: int = 0
     unchanged: int = 0
-    refused: list[Refusal] = field(default_factory=list)
+    refused: int = 0
+    # the first of them, as many as are kept: a small archive can hold millions of bad lines
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Count what is not taken."""
+        self.refused += 1
+        if len(self.refusals) < MAX_ENTRIES_PER_RUN:
+            self.refusals.append(refusal)
 
     @property
     def taken(self) -> int:
@@ -53,7 +61,7 @@ class Report:
     @property
     def seen(self) -> int:
         """Documents looked at so far."""
-        return self.taken + len(self.refused)
+        return self.taken + self.refused
 
     @property
     def wrote(self) -> bool:
@@ -62,7 +70,7 @@ class Report:
 
     def __str__(self) -> str:
         changed = f"{self.changed} changed, " if self.changed else ""
-        return f"{self.new} new, {changed}{self.unchanged} unchanged, {len(self.refused)} refused"
+        return f"{self.new} new, {changed}{self.unchanged} unchanged, {self.refused} refused"
 
 
 Progress = Callable[[Report], None]
@@ -134,18 +142,18 @@ class Ingest:
                 await queue.put(None)
         if self.report.wrote:
             await self._call(partial(self._client.indices.refresh, index=self._index))
-        await self._quarantine.renew(source, self.report.refused)
+        await self._quarantine.renew(source, self.report.refusals)
         return self.report
 
     def _refuse(self, source: str, reason: str) -> None:
-        self.report.refused.append(Refusal(source, reason))
+        self.report.refuse(Refusal(source, reason))
 
     def _sift(self, taken: list[Candidate | Refusal]) -> list[Candidate]:
         """Put aside what the source refused, and the second of two with one id."""
         kept = []
         for item in taken:
             if isinstance(item, Refusal):
-                self.report.refused.append(item)
+                self.report.refuse(item)
             elif item.id not in self._hashes:
                 self._hashes[item.id] = item.content_hash
                 kept.append(item)

@@ -163,7 +163,7 @@ class Runner:
 
 def _count(job: Job, report: Report) -> None:
     job.seen, job.new, job.changed = report.seen, report.new, report.changed
-    job.unchanged, job.refused = report.unchanged, len(report.refused)
+    job.unchanged, job.refused = report.unchanged, report.refused
 
 
 async def _quietly(work: Awaitable[object]) -> object:
