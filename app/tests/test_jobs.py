@@ -17,6 +17,7 @@ import orjson
 import pytest
 from conftest import make_settings
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionError as UnreachableError
 from pdfs import pdf
 from redis import Redis
 
@@ -267,6 +268,23 @@ def test_what_may_pass_is_tried_again_and_then_given_up(queue: Queue) -> None:
     again = queue.ask(lambda jobs: jobs.retry(identity))
     assert (again.state, again.attempts, again.created) == ("queued", 0, first.created)
     assert queue.ask(lambda jobs: jobs.store.dead()) == []
+
+
+@pytest.mark.integration
+def test_an_index_that_goes_away_meanwhile_is_said_and_waited_for(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("research_app.ingest.PAUSES", ())
+
+    async def no_node(**_: Any) -> None:
+        raise UnreachableError("N/A", "", Exception())
+
+    async def deserted(parts: Services, job: Job, progress: Progress) -> Report:
+        monkeypatch.setattr(parts.client, "bulk", no_node)
+        return await HANDLERS["ingest"](parts, job, progress)
+
+    job = attempt(queue, queue.submit(queue.papers(1)), deserted)
+    assert (job.state, job.message) == ("queued", "OpenSearch: no node answers; try 2 in 0 s")
 
 
 @pytest.mark.integration

@@ -121,20 +121,13 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
     """Run, and turn what can go wrong outside of us into a sentence and an exit code."""
     try:
         return asyncio.run(work)
-    except* UnknownSourceError as group:
-        message, code = str(_first(group)), EXIT_USAGE
-    except* IndexUnavailableError as group:
-        message = f"OpenSearch: {_first(group)}. Run it again: it goes on where it stopped."
+    except UnknownSourceError as error:
+        message, code = str(error), EXIT_USAGE
+    except IndexUnavailableError as error:
+        message = f"OpenSearch: {error}. Run it again: it goes on where it stopped."
         code = EXIT_UNAVAILABLE
     typer.echo(message, err=True)
     raise typer.Exit(code)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 @app.command()

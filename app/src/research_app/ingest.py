@@ -130,6 +130,17 @@ class Ingest:
 
     async def run(self, source: Source) -> Report:
         """Take every candidate; what can be searched afterwards is all of it."""
+        try:
+            await self._take_all(source)
+        except ExceptionGroup as group:
+            failure = _first(group)
+            raise failure from failure.__cause__
+        if self.report.wrote:
+            await self._call(partial(self._client.indices.refresh, index=self._index))
+        await self._quarantine.renew(source, self.report.refusals)
+        return self.report
+
+    async def _take_all(self, source: Source) -> None:
         queue: asyncio.Queue[list[Candidate] | None] = asyncio.Queue(maxsize=WRITERS)
         async with self._extraction, asyncio.TaskGroup() as tasks:
             for _ in range(WRITERS):
@@ -140,10 +151,6 @@ class Ingest:
                     await queue.put(kept)
             for _ in range(WRITERS):
                 await queue.put(None)
-        if self.report.wrote:
-            await self._call(partial(self._client.indices.refresh, index=self._index))
-        await self._quarantine.renew(source, self.report.refusals)
-        return self.report
 
     def _refuse(self, source: str, reason: str) -> None:
         self.report.refuse(Refusal(source, reason))
@@ -267,6 +274,14 @@ class Ingest:
                 logger.warning("opensearch: %s; again in %s s", describe(error), pause)
             await asyncio.sleep(pause)
         raise AssertionError
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    """What went wrong first; what else did is mostly the same."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _cause(error: dict[str, Any]) -> str:
