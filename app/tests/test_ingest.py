@@ -26,6 +26,7 @@ class FakeIndex:
         self.failures: list[Exception] = []
         self.busy: dict[str, int] = {}
         self.refused: set[str] = set()
+        self.invalid: set[str] = set()
         self.bulks = 0
         self.refreshed = 0
         self.indices = self
@@ -52,6 +53,9 @@ class FakeIndex:
             return {"errors": False, "items": []}
         self.bulks += 1
         lines = body.splitlines()
+        if self.invalid & {orjson.loads(action)["index"]["_id"] for action in lines[::2]}:
+            reason = {"type": "action_request_validation_exception", "reason": "too long"}
+            raise RequestError(400, reason["type"], {"error": reason, "status": 400})
         return {
             "items": [
                 {"index": self._put(orjson.loads(action)["index"]["_id"], orjson.loads(source))}
@@ -164,6 +168,13 @@ def test_of_more_refusals_than_anybody_reads_the_first_are_kept(
     monkeypatch.setattr(ingest, "MAX_ENTRIES_PER_RUN", 2)
     report = run(index, *(Refusal("a.jsonl", str(number)) for number in range(5)))
     assert (report.refused, report.seen, reasons(report)) == (5, 5, ["0", "1"])
+
+
+def test_what_a_whole_request_is_refused_for_stops_no_other(index: FakeIndex) -> None:
+    index.invalid = {"3", "5"}
+    report = run(index, *(paper(str(number)) for number in range(8)), batch=8)
+    assert sorted(index.documents) == ["0", "1", "2", "4", "6", "7"]
+    assert reasons(report) == ["the index refuses it: too long"] * 2
 
 
 def test_what_the_cluster_is_too_busy_for_is_sent_again(index: FakeIndex) -> None:

@@ -55,6 +55,7 @@ BAD_LINES = [
     (line(id=""), "no id"),
     (line(id="a b"), "id: "),
     (line(id="x" * 300), "id: "),
+    (line(id="書" * 180), "id: is over 512 bytes"),
     (line(title=""), "no title"),
     (line(title="  \u0000 "), "no title"),
     (line(title=None), "no title"),

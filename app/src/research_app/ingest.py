@@ -14,7 +14,7 @@ from typing import Any, Literal
 import orjson
 from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import ConnectionError as UnreachableError
-from opensearchpy.exceptions import OpenSearchException, TransportError
+from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 
 from research_app.extract.pool import ExtractionPool
 from research_app.files import FileStore
@@ -32,6 +32,7 @@ REQUEST_SECONDS = 60
 # waits before a refused or unanswered bulk is sent again; about a minute in all
 PAUSES = (0.5, 1, 2, 4, 8, 15, 30)
 BUSY = 429
+REFUSED = 400
 
 State = Literal["new", "changed", "unchanged"]
 
@@ -127,6 +128,8 @@ class Ingest:
         self._quarantine = Quarantine(client, index)
         self._workshop = Workshop(self._extraction.extract, files)
         self.report = Report()
+        # some of what was sent may be there, even where no answer came
+        self.sent = False
 
     async def run(self, source: Source) -> Report:
         """Take every candidate; what can be searched afterwards is all of it."""
@@ -230,23 +233,35 @@ class Ingest:
 
     async def _bulk(self, writes: list[Write]) -> None:
         """Write; what the cluster is too busy for is sent again, what it refuses is not."""
+        self.sent = True
         for pause in (*PAUSES, None):
-            body = b"".join(write.lines() for write in writes)
-            answer = await self._call(
-                partial(
-                    self._client.bulk, body=body, index=self._index, request_timeout=REQUEST_SECONDS
-                )
-            )
+            outcomes = await self._call(partial(self._send, writes))
             writes = [
                 write
-                for write, result in zip(writes, answer["items"], strict=True)
-                if not self._settled(write, result["index"])
+                for write, outcome in zip(writes, outcomes, strict=True)
+                if not self._settled(write, outcome)
             ]
             if not writes:
                 return
             if pause is not None:
                 await asyncio.sleep(pause)
         raise IndexUnavailableError("the cluster has been too busy for a minute")
+
+    async def _send(self, writes: list[Write]) -> list[dict[str, Any]]:
+        """What became of each; a request that is refused as a whole is sent in halves."""
+        body = b"".join(write.lines() for write in writes)
+        try:
+            answer = await self._client.bulk(
+                body=body, index=self._index, request_timeout=REQUEST_SECONDS
+            )
+        except RequestError as error:
+            if error.status_code != REFUSED:
+                raise
+            if len(writes) == 1:
+                return [{"status": REFUSED, "error": _whole(error)}]
+            half = len(writes) // 2
+            return [*await self._send(writes[:half]), *await self._send(writes[half:])]
+        return [result["index"] for result in answer["items"]]
 
     def _settled(self, write: Write, outcome: dict[str, Any]) -> bool:
         """Count one written document; False when it is to be sent again."""
@@ -282,6 +297,12 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _whole(error: RequestError) -> dict[str, Any]:
+    """Why a request was refused, in the form in which one document of it is."""
+    reason = error.info.get("error") if isinstance(error.info, dict) else None
+    return reason if isinstance(reason, dict) else {"type": str(error.error)}
 
 
 def _cause(error: dict[str, Any]) -> str:

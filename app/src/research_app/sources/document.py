@@ -49,11 +49,20 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 # writes every document again instead of calling it unchanged.
 FORM = 2
 
+# what OpenSearch takes; it refuses the whole request that a longer one is in
+MAX_ID_BYTES = 512
+
 
 def _web_address(url: str) -> str:
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError("is not an http or https address")
     return url
+
+
+def _short(identity: str) -> str:
+    if len(identity.encode()) > MAX_ID_BYTES:
+        raise ValueError(f"is over {MAX_ID_BYTES} bytes")
+    return identity
 
 
 def _names(value: Any) -> Any:
@@ -122,7 +131,11 @@ class Document(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+    id: Annotated[
+        str,
+        Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+$"),
+        AfterValidator(_short),
+    ]
     kind: Kind
     title: Annotated[Line, Field(min_length=1, max_length=2000)]
     abstract: Annotated[Line, Field(max_length=100_000)] = ""
