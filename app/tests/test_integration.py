@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -24,14 +25,18 @@ from hypothesis import strategies as st
 from pdfs import bars, drawn, encrypted, pdf, words
 from pydantic import ValidationError
 
+from research_app import intake
 from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.index.edition import UNKNOWN, Edition, renew
 from research_app.index.mapping import index_body
 from research_app.index.quarantine import Quarantine
 from research_app.ingest import Ingest, Report
+from research_app.jobs import handlers
+from research_app.jobs.record import Job
 from research_app.search.query import SearchQuery
 from research_app.services import Services, build
 from research_app.sources import open_source
+from research_app.sources.document import Candidate, Refusal, RefusedError, Source
 
 pytestmark = pytest.mark.integration
 
@@ -334,6 +339,24 @@ def test_ingest_again_and_after_a_change(library: Services, tmp_path: Path) -> N
     play(library, scenario)
 
 
+def test_a_document_for_which_the_index_refuses_the_request_stops_no_other(
+    library: Services,
+) -> None:
+    async def load(_: Any) -> dict[str, Any]:
+        return {"kind": "paper", "title": "T"}
+
+    async def scenario(parts: Services) -> None:
+        candidates = [
+            Candidate(name, "paper", name[:9], "0", load) for name in ("first", "x" * 513, "last")
+        ]
+        ingest = Ingest(parts.client, parts.settings.opensearch.index, parts.files)
+        report = await ingest.run(Source(iter(candidates), len(candidates)))
+        assert (report.new, [refusal.source for refusal in report.refusals]) == (2, ["x" * 9])
+        assert "Validation Failed" in report.refusals[0].reason
+
+    play(library, scenario)
+
+
 def test_what_is_new_is_found_at_once(library: Services, tmp_path: Path) -> None:
     """Also by a second node, whose answers come from the cache."""
 
@@ -346,6 +369,50 @@ def test_what_is_new_is_found_at_once(library: Services, tmp_path: Path) -> None
             await take(parts, papers(tmp_path, *PAPERS[:2]))
             for node in (other, parts):
                 assert set(await ids(node, "zebra")) == {"zebra-1", "zebra-2"}
+
+    play(library, scenario)
+
+
+def test_what_a_run_wrote_before_it_failed_is_found(library: Services, tmp_path: Path) -> None:
+    """The index does not refresh itself for long, and the answer from before is in the cache."""
+
+    async def scenario(parts: Services) -> None:
+        index = parts.settings.opensearch.index
+        await parts.client.indices.put_settings(
+            index=index, body={"index": {"refresh_interval": "1h"}}
+        )
+        assert await ids(parts, "zebra") == []
+        written = threading.Event()
+
+        def failing() -> Iterator[Candidate | Refusal]:
+            yield from open_source(papers(tmp_path), "paper").candidates
+            assert written.wait(30)
+            raise RefusedError("the disk is gone")
+
+        def progress(report: Report) -> None:
+            if report.wrote:
+                written.set()
+
+        with pytest.raises(RefusedError):
+            await intake.take(parts, Source(failing(), len(PAPERS)), progress)
+        assert set(await ids(parts, "zebra")) == {"zebra-1", "zebra-2", "talk"}
+
+    play(library, scenario)
+
+
+def test_what_a_killed_run_wrote_is_found_when_it_is_done_again(
+    library: Services, tmp_path: Path
+) -> None:
+    async def scenario(parts: Services) -> None:
+        assert await ids(parts, "zebra") == []
+        path = papers(tmp_path)
+        index = parts.settings.opensearch.index
+        await Ingest(parts.client, index, parts.files).run(open_source(path, "paper"))
+        # here the process is killed: nobody tells the cache
+        again = Job(kind="ingest", argument=str(path), attempts=2)
+        report = await handlers.ingest(parts, again, lambda _: None)
+        assert not report.wrote
+        assert set(await ids(parts, "zebra")) == {"zebra-1", "zebra-2", "talk"}
 
     play(library, scenario)
 

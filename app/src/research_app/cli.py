@@ -101,7 +101,8 @@ async def _ingest(parts: Services, locations: list[str], kind: Kind) -> list[Rep
         for location, source in sources:
             progress = ProgressLine(location.rstrip("/").rpartition("/")[2] or location)
             try:
-                await take(parts, source, progress)
+                # by hand it is often run since an earlier run was killed
+                await take(parts, source, progress, again=True)
             finally:
                 seconds = progress.end()
                 _print_report(location, progress.report, seconds)

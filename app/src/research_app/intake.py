@@ -6,8 +6,10 @@ import asyncio
 import logging
 import time
 
+from opensearchpy.exceptions import OpenSearchException
+
 from research_app.cache import CacheUnavailableError
-from research_app.index.client import ensure_index
+from research_app.index.client import describe, ensure_index
 from research_app.index.edition import LOOK_SECONDS, renew
 from research_app.ingest import Ingest, Progress, Report
 from research_app.services import Services
@@ -19,28 +21,41 @@ logger = logging.getLogger(__name__)
 CACHE_SECONDS = 30.0
 
 
-async def take_in(parts: Services, location: str, kind: Kind, progress: Progress) -> Report:
+async def take_in(
+    parts: Services, location: str, kind: Kind, progress: Progress, *, again: bool = False
+) -> Report:
     """Bring what a path or an address holds into the index."""
     source = await asyncio.to_thread(open_source, location, kind, parts.tools)
     await ensure_index(parts.client, parts.settings.opensearch.index)
-    return await take(parts, source, progress)
+    return await take(parts, source, progress, again=again)
 
 
-async def take(parts: Services, source: Source, progress: Progress) -> Report:
-    """Bring a source into the index; searches see it, also where it ends half way."""
+async def take(
+    parts: Services, source: Source, progress: Progress, *, again: bool = False
+) -> Report:
+    """Bring a source into the index; searches see it, also where it ends half way.
+
+    :param again: an earlier run may have written, and been killed before searches saw it
+    """
     index = parts.settings.opensearch.index
     run = Ingest(parts.client, index, parts.files, progress, parts.meaning)
     try:
         return await run.run(source)
     finally:
         progress(run.report)
-        if run.report.wrote:
+        if run.sent or again:
             await forget_answers(parts)
 
 
 async def forget_answers(parts: Services) -> None:
     """Make every search see what was written, or say that some will see it a little later."""
-    await renew(parts.client, parts.settings.opensearch.index)
+    index = parts.settings.opensearch.index
+    try:
+        # first, or the answers of the new generation are those from before
+        await parts.client.indices.refresh(index=index)
+    except OpenSearchException as error:
+        logger.warning("%s cannot be refreshed: %s", index, describe(error))
+    await renew(parts.client, index)
     deadline = time.monotonic() + CACHE_SECONDS
     while True:
         try:

@@ -17,7 +17,8 @@ Handler = Callable[[Services, Job, Progress], Awaitable[Report]]
 
 async def ingest(parts: Services, job: Job, progress: Progress) -> Report:
     """Bring the documents of a path or an address into the library."""
-    return await take_in(parts, job.argument, _kind(job), progress)
+    again = job.attempts > 1
+    return await take_in(parts, job.argument, _kind(job), progress, again=again)
 
 
 def _kind(job: Job) -> Kind:
