@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 np = pytest.importorskip("numpy")
 pytest.importorskip("onnxruntime")
 
-from research_app.index.client import ensure_index  # noqa: E402
+from research_app.index.client import IndexUnavailableError, ensure_index  # noqa: E402
 from research_app.index.vectors import complete, text_of  # noqa: E402
 from research_app.intake import take  # noqa: E402
 from research_app.search.meaning import (  # noqa: E402
@@ -141,6 +141,34 @@ RECORDS = [
     },
     {"id": "zebra", "title": "Zebras", "abstract": "A car was used to count them."},
 ]
+
+
+class OneDocument:
+    """An index whose document has no vector until an update of it ends with 200."""
+
+    def __init__(self, *outcomes: int) -> None:
+        self.outcomes = list(outcomes)
+
+    async def search(self, **_: Any) -> dict[str, Any]:
+        hit = {"_id": "a", "_seq_no": 1, "_primary_term": 1, "_source": {"title": "Cars"}}
+        hits = [hit] if self.outcomes else []
+        return {"hits": {"hits": hits, "total": {"value": len(hits)}}}
+
+    async def bulk(self, **_: Any) -> dict[str, Any]:
+        status = self.outcomes.pop(0)
+        error = {"type": "cluster_block_exception", "reason": "index is read-only"}
+        return {"items": [{"update": {"_id": "a", "status": status, "error": error}}]}
+
+
+def test_a_document_that_an_ingest_overtook_gets_its_vector_in_the_next_round() -> None:
+    client: Any = OneDocument(409, 200)
+    assert asyncio.run(complete(client, "library", Meaning())) == 1
+
+
+def test_vectors_that_cannot_be_stored_end_the_run() -> None:
+    client: Any = OneDocument(403, 200)
+    with pytest.raises(IndexUnavailableError, match="a cannot be given its vector: index is read"):
+        asyncio.run(complete(client, "library", Meaning()))
 
 
 @pytest.mark.integration

@@ -19,6 +19,9 @@ from research_app.search.meaning import Meaning, packed
 # more than the model reads of a text
 CHARACTERS = 2000
 BATCH = 64
+OK = 200
+# changed by an ingest meanwhile, or gone: the next look shows which
+OVERTAKEN = (404, 409)
 TEXTS = ["title", "abstract", "passages"]
 
 
@@ -55,11 +58,12 @@ async def complete(
                 for hit, stored in zip(hits, described, strict=True)
                 for line in (_update(hit), {"doc": {"meaning": stored}})
             ]
-            await client.bulk(
+            answer = await client.bulk(
                 index=index, body=b"\n".join(lines) + b"\n", refresh=True, request_timeout=60
             )
-            done += len(hits)
-            progress(done, total - len(hits))
+            written = _written(answer["items"])
+            done += written
+            progress(done, total - written)
     except OpenSearchException as error:
         raise IndexUnavailableError(describe(error)) from error
     return done
@@ -78,6 +82,18 @@ async def _without(
     found = await client.search(index=index, body=body, request_timeout=60)
     hits = found["hits"]["hits"]
     return (hits, found["hits"]["total"]["value"]) if hits else None
+
+
+def _written(items: list[dict[str, Any]]) -> int:
+    """How many got their vector. One that an ingest has just changed is looked at again."""
+    outcomes = [item["update"] for item in items]
+    failed = [outcome for outcome in outcomes if outcome["status"] not in (OK, *OVERTAKEN)]
+    if failed:
+        error = failed[0]["error"]
+        raise IndexUnavailableError(
+            f"{failed[0]['_id']} cannot be given its vector: {error.get('reason', error['type'])}"
+        )
+    return sum(outcome["status"] == OK for outcome in outcomes)
 
 
 def _update(hit: dict[str, Any]) -> dict[str, Any]:
