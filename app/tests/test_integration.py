@@ -164,6 +164,28 @@ def test_searches(library: Services, tmp_path: Path) -> None:
     play(library, scenario)
 
 
+def test_a_word_weighs_the_same_in_whatever_field_it_stands(
+    library: Services, tmp_path: Path
+) -> None:
+    """A lecture among many papers: more abstracts have its words than there are lectures."""
+    abstracts = [
+        {"id": f"p{n}", "title": f"Paper {n}", "abstract": f"We ask {n} readers in one country."}
+        for n in range(60)
+    ]
+    (tmp_path / "lecture.vtt").write_text(
+        "WEBVTT\n\n00:00.000 --> 00:09.000\n"
+        "Ask not what your country can do, ask for your country.\n"
+    )
+
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path, *abstracts))
+        await take(parts, tmp_path / "lecture.vtt")
+        found = (await parts.search.results(SearchQuery(q="ask country")))["results"]
+        assert found[0]["kind"] == "video", [result["title"] for result in found[:3]]
+
+    play(library, scenario)
+
+
 def test_facets_and_highlights(library: Services, tmp_path: Path) -> None:
     async def scenario(parts: Services) -> None:
         await take(parts, papers(tmp_path))

@@ -12,6 +12,8 @@ from ansible.module_utils.preflight.sizes import GIB, parse_size, size
 
 HEAP = "opensearch_heap"
 MEMORY = "opensearch_memory_max"
+# the application searches with combined_fields, which came with it
+OLDEST = (3, 2)
 LARGEST_HEAP = 31 * GIB
 SMALLEST_HEAP = 256 * 2**20
 
@@ -87,6 +89,21 @@ def one_cluster(inventory: Inventory) -> Iterator[Mistake]:
                 ", ".join(found),
                 "differs among the nodes of one cluster",
                 "set it once, in group_vars/all or group_vars/opensearch.yml",
+            )
+
+
+def age(inventory: Inventory) -> Iterator[Mistake]:
+    """The server knows the queries that the application asks."""
+    for host in inventory.group("opensearch"):
+        version = str(host.get("opensearch_version", ""))
+        found = re.match(r"(\d+)\.(\d+)", version)
+        if found and (int(found[1]), int(found[2])) < OLDEST:
+            yield Mistake(
+                host.name,
+                "opensearch_version",
+                version,
+                "lacks the query combined_fields, with which the application searches",
+                "take 3.2.0 or a later one",
             )
 
 

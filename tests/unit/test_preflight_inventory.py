@@ -163,6 +163,11 @@ MISTAKES = {
         f"source: 'https://mirror.example.org/i.zip', sha512: {SHA512}}}]}}",
         ["opensearch_plugins = analysis-icu", "add opensearch-security"],
     ),
+    "version too old": (
+        "opensearch: {opensearch_version: 3.1.0, opensearch_plugins: [{name: opensearch-security, "
+        f"version: 3.1.0.0, source: 'https://mirror.example.org/s.zip', sha512: {SHA512}}}]}}",
+        ["opensearch_version = 3.1.0", "combined_fields", "3.2.0"],
+    ),
     "versions that differ": (
         "os1: {opensearch_version: 3.6.0, opensearch_plugins: [{name: opensearch-security, "
         f"version: 3.6.0.0, source: 'https://mirror.example.org/s.zip', sha512: {SHA512}}}]}}",

@@ -154,9 +154,9 @@ class Jobs(_Section):
 class Search(_Section):
     max_at_once: Annotated[int, Field(ge=1, le=10_000)] = 32
     max_waiting: Annotated[int, Field(ge=0, le=100_000)] = 128
-    title_boost: Annotated[float, Field(gt=0, le=100)] = 1.5
-    author_boost: Annotated[float, Field(gt=0, le=100)] = 1.0
-    phrase_boost: Annotated[float, Field(ge=0, le=100)] = 0.5
+    title_boost: Annotated[float, Field(ge=1, le=100)] = 2.0
+    author_boost: Annotated[float, Field(ge=1, le=100)] = 1.0
+    phrase_boost: Annotated[float, Field(ge=0, le=100)] = 1.0
     timeout_seconds: Seconds = 8.0
     meaning: bool = False
     meaning_model: str = ""

@@ -25,8 +25,8 @@ FACET_SIZE = {"kind": 10, "year": 100, "venue": 10, "author": 10}
 ENOUGH_WORDS = "3<2"
 TEXTS = ["abstract", "passages.text", "figures.caption", "venue"]
 SEARCHED = ["title", *TEXTS, "authors"]
-# A word counts as much as in the field where it says most, and half of what it says in the others.
-TIE_BREAKER = 0.5
+# A title is also a text of its own, short enough that each of its words says much.
+TITLE_ALONE = 0.2
 NEAR_WORDS = 4
 SHOWN_PASSAGES = 2
 PASSAGE = {"fragment_size": 260, "number_of_fragments": 1}
@@ -67,19 +67,25 @@ def subject(words: str) -> str:
 def matching(query: SearchQuery, boosts: Search) -> dict[str, Any]:
     """Which documents are found, and in what order."""
     asked = subject(query.q)
-
-    def words(kind: str, fields: list[str], **options: Any) -> dict[str, Any]:
-        return {"multi_match": {"query": asked, "type": kind, "fields": fields, **options}}
-
-    said = [f"title^{boosts.title_boost}", *TEXTS]
-    found = words(
-        "cross_fields",
-        [*said, f"authors^{boosts.author_boost}"],
-        tie_breaker=TIE_BREAKER,
-        minimum_should_match=ENOUGH_WORDS,
-    )
-    near = words("phrase", said, slop=NEAR_WORDS, boost=boosts.phrase_boost)
-    return {"bool": {"must": [found], "should": [near] if boosts.phrase_boost else []}}
+    title = f"title^{boosts.title_boost}"
+    # BM25F: all fields as one text. Field by field a word of a lecture would weigh nothing where
+    # most documents have an abstract alone: more of them have it than there are lectures.
+    found = {
+        "query": asked,
+        "fields": [title, *TEXTS, f"authors^{boosts.author_boost}"],
+        "minimum_should_match": ENOUGH_WORDS,
+    }
+    more: list[dict[str, Any]] = [{"match": {"title": {"query": asked, "boost": TITLE_ALONE}}}]
+    if boosts.phrase_boost:
+        near = {
+            "query": asked,
+            "type": "phrase",
+            "fields": [title, *TEXTS],
+            "slop": NEAR_WORDS,
+            "boost": boosts.phrase_boost,
+        }
+        more.append({"multi_match": near})
+    return {"bool": {"must": [{"combined_fields": found}], "should": more}}
 
 
 def places(words: str, size: int, **shown: Any) -> dict[str, Any]:
