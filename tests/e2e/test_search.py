@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from typing import Any
 
 import pytest
@@ -23,11 +26,13 @@ KNOWN = [
     ("Instance Selection for Online Automatic Post-Editing", "Instance Selection for Online"),
     ("Deep contextualized word representations", "Deep Contextualized Word Rep"),
     ("Unsupervised Cross-lingual Representation Learning at Scale", "Unsupervised Cross-ling"),
+    # said in a lecture, of which there are a thousand times fewer than abstracts
+    ("non-renewable energy sources carbon footprint is a lot higher", "The carbon footprint of"),
 ]
 
 
 @pytest.mark.parametrize(("text", "title"), KNOWN)
-def test_a_known_paper_is_among_the_first(reader: Reader, text: str, title: str | None) -> None:
+def test_a_known_item_is_among_the_first(reader: Reader, text: str, title: str | None) -> None:
     results = reader.search(text)["results"]
     titles = [item["title"].lower() for item in results[:3]]
     assert titles, f"nothing found for {text!r}"
@@ -78,3 +83,30 @@ def test_every_application_node_answers_alike(lab: Lab, reader: Reader) -> None:
         for host in lab.group("app")
     }
     assert len(set(totals.values())) == 1, totals
+
+
+def test_how_well_searches_rank_can_be_measured_on_the_site(lab: Lab) -> None:
+    """With the rights that a site gives its application, and without a trace."""
+    texts = [(f"d{n}", f"Study {n}", f"zebras {'counted ' * n}from the air") for n in range(1, 4)]
+    corpus = [{"_id": name, "title": title, "text": text} for name, title, text in texts]
+    files = {
+        "corpus.jsonl": "\n".join(map(json.dumps, corpus)),
+        "queries.jsonl": json.dumps({"_id": "q", "text": "zebras counted"}),
+        "qrels.tsv": "q\td1\t1",
+    }
+    app = lab.group("app")[0]
+    app.check("mkdir -p /run/collection")
+    for name, text in files.items():
+        app.check(f"printf %s {shlex.quote(text)} >/run/collection/{name}")
+    try:
+        shown = app.check("research-app evaluate /run/collection 2>&1")
+    finally:
+        app.check("rm -r /run/collection")
+    assert re.search(r"recall@100 +1\.0000 +1\.0000", shown), shown
+    node, pki = lab.group("opensearch")[0], "/etc/research-pki"
+    left = node.check(
+        f"curl --silent --fail --cacert {pki}/ca.pem --cert {pki}/opensearch-admin.pem "
+        f"--key {pki}/opensearch-admin.pem.key "
+        f"'https://{node.name}:9200/_cat/indices/*-evaluation-*'"
+    )
+    assert not left, left
