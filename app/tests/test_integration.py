@@ -231,6 +231,23 @@ def test_similar_items(library: Services, tmp_path: Path) -> None:
     play(library, scenario)
 
 
+def test_a_lecture_leads_to_papers(library: Services, tmp_path: Path) -> None:
+    """Its words are in what is said, a paper's in the abstract."""
+    (tmp_path / "lecture.vtt").write_text(
+        "WEBVTT\n\n00:00.000 --> 00:09.000\nWe photograph zebras from the air, and count them.\n"
+    )
+
+    async def scenario(parts: Services) -> None:
+        await take(parts, papers(tmp_path))
+        await take(parts, tmp_path / "lecture.vtt")
+        (lecture,) = await ids(parts, "photograph", kind=("video",))
+        alike = [result["id"] for result in await parts.search.similar(lecture, 5)]
+        assert "zebra-1" in alike
+        assert lecture not in alike
+
+    play(library, scenario)
+
+
 def test_did_you_mean(library: Services, tmp_path: Path) -> None:
     async def scenario(parts: Services) -> None:
         await take(parts, papers(tmp_path))

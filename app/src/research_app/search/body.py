@@ -28,6 +28,8 @@ SEARCHED = ["title", *TEXTS, "authors"]
 # A title is also a text of its own, short enough that each of its words says much.
 TITLE_ALONE = 0.2
 NEAR_WORDS = 4
+# some fifteen minutes of speech: enough to tell what a document is about
+LIKENESS_CHARACTERS = 20_000
 SHOWN_PASSAGES = 2
 PASSAGE = {"fragment_size": 260, "number_of_fragments": 1}
 
@@ -224,18 +226,29 @@ def these_body(query: SearchQuery, boosts: Search, identities: list[str]) -> dic
     }
 
 
-def similar_body(index: str, identity: str, size: int, boosts: Search) -> dict[str, Any]:
-    """The request for documents that share the words by which one differs from the rest."""
+def words_of(source: dict[str, Any]) -> str:
+    """What a document says, as far as its likeness to others depends on it."""
+    spoken = (passage["text"] for passage in source.get("passages") or ())
+    return " ".join([source["title"], source.get("abstract") or "", *spoken])[:LIKENESS_CHARACTERS]
+
+
+def similar_body(identity: str, words: str, size: int, boosts: Search) -> dict[str, Any]:
+    """The request for documents that share the words by which one differs from the rest.
+
+    The words are looked for in every field, so that a lecture leads to papers. (Of a document that
+    is named instead, OpenSearch looks for those of each field in that field alone.)
+    """
     likeness = {
         "fields": ["title", "abstract", "passages.text"],
-        "like": [{"_index": index, "_id": identity}],
+        "like": [words],
         "min_term_freq": 1,
         "min_doc_freq": 2,
         "max_query_terms": 25,
         "minimum_should_match": "20%",
     }
+    itself = {"ids": {"values": [identity]}}
     return {
-        "query": {"more_like_this": likeness},
+        "query": {"bool": {"must": [{"more_like_this": likeness}], "must_not": [itself]}},
         "size": size,
         "track_total_hits": False,
         "_source": SHOWN,

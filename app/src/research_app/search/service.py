@@ -21,6 +21,7 @@ from research_app.search.body import (
     search_body,
     similar_body,
     these_body,
+    words_of,
 )
 from research_app.search.gate import Gate
 from research_app.search.meaning import Meaning
@@ -30,10 +31,9 @@ from research_app.search.ranking import STORED, WINDOW, order
 from research_app.search.results import from_response, is_partial, shown
 from research_app.search.suggestion import FEW, corrected, worth_asking
 from research_app.settings import Settings
+from research_app.sources.document import MAX_ID_BYTES
 
 logger = logging.getLogger(__name__)
-
-LONGEST_ID = 512  # bytes; OpenSearch takes no longer one
 
 
 class SearchService:
@@ -71,30 +71,16 @@ class SearchService:
 
     async def item(self, identity: str) -> dict[str, Any] | None:
         """One document, or None where there is none of that id."""
-        found = await self._document(identity, [*SHOWN, "references", "ingested_at"])
-        return None if found is None else shown(found)
+        source = await self._source(identity, [*SHOWN, "references", "ingested_at"])
+        return None if source is None else shown({"_id": identity, "_source": source})
 
     async def contents(self, identity: str) -> list[dict[str, Any]]:
         """The whole text of a document: its passages in order, each with its place."""
         wanted = [f"passages.{name}" for name in ("text", "page", "start")]
-        found = await self._document(identity, wanted)
-        passages: list[dict[str, Any]] = (found or {}).get("_source", {}).get("passages", [])
+        passages: list[dict[str, Any]] = (await self._source(identity, wanted) or {}).get(
+            "passages", []
+        )
         return passages
-
-    async def _document(self, identity: str, fields: list[str]) -> dict[str, Any] | None:
-        """Some fields of a document, taking its turn as searches do."""
-        if not 0 < len(identity.encode()) <= LONGEST_ID:
-            return None
-        try:
-            async with asyncio.timeout(self._settings.timeout_seconds), self._gate:
-                found: dict[str, Any] = await self._client.get(
-                    index=self._index, id=identity, params={"_source_includes": ",".join(fields)}
-                )
-        except NotFoundError:
-            return None
-        except (OpenSearchException, TimeoutError) as error:
-            raise self._unavailable(error) from error
-        return found
 
     async def passages(self, question: str, size: int) -> list[Passage]:
         """The places that may answer a question, the best first.
@@ -116,7 +102,10 @@ class SearchService:
         """Documents that share the telling words of one, the likest first."""
 
         async def ask() -> tuple[bytes, bool]:
-            body = similar_body(self._index, identity, size, self._settings)
+            source = await self._source(identity, ["title", "abstract", "passages.text"])
+            if source is None:
+                return b"[]", True
+            body = similar_body(identity, words_of(source), size, self._settings)
             found = await self._request(body, "similar")
             results = [{**shown(hit), "score": hit["_score"]} for hit in found["hits"]["hits"]]
             return orjson.dumps(results), not is_partial(found)
@@ -219,6 +208,22 @@ class SearchService:
         model, vectors = await self._meaning.vectors([query.q])
         weight = self._settings.meaning_weight
         return [*order(hits[:WINDOW], model, vectors[0], weight), *rest[WINDOW:]]
+
+    async def _source(self, identity: str, fields: list[str]) -> dict[str, Any] | None:
+        """Fields of one document, taking its turn as searches do; None where there is none."""
+        if not 0 < len(identity.encode()) <= MAX_ID_BYTES:
+            return None
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds), self._gate:
+                found = await self._client.get(
+                    index=self._index, id=identity, params={"_source_includes": ",".join(fields)}
+                )
+        except NotFoundError:
+            return None
+        except (OpenSearchException, TimeoutError) as error:
+            raise self._unavailable(error) from error
+        source: dict[str, Any] = found["_source"]
+        return source
 
     async def _request(self, body: dict[str, Any], preference: str) -> dict[str, Any]:
         try:
