@@ -122,7 +122,7 @@ class FakeSearch:
         self._fail()
         return {
             "total": 1234,
-            "kind": [{"value": "paper", "count": 1234}],
+            "kind": [{"value": "paper", "count": 1224}, {"value": "video", "count": 10}],
             "year": [
                 {"value": 2019, "count": 1000, "kinds": {"paper": 990, "video": 10}},
                 {"value": 2021, "count": 234, "kinds": {"paper": 234}},

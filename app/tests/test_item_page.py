@@ -184,7 +184,8 @@ def test_the_plot_stays_in_its_box(counts: dict[int, int]) -> None:
         {"value": year, "count": count, "kinds": {"paper": count - count // 3, "video": count // 3}}
         for year, count in counts.items()
     ]
-    plot = library_view.stack(years)
+    overview = {"kind": [], "year": years}
+    plot = library_view.stack(overview)
     if plot is None:
         assert not years
         return
@@ -192,7 +193,17 @@ def test_the_plot_stays_in_its_box(counts: dict[int, int]) -> None:
         assert plot.left <= part.x <= part.x + plot.bar <= plot.width + 0.1
         assert 0 <= part.y <= part.y + part.height <= plot.height
     assert 1 <= len(plot.lines) <= 7
-    assert [row.year for row in library_view.rows(years)] == sorted(counts, reverse=True)
+    assert [row.year for row in library_view.rows(overview)] == sorted(counts, reverse=True)
+
+
+def test_the_table_adds_up_with_what_has_no_year() -> None:
+    overview = {
+        "kind": [{"value": "video", "count": 5}, {"value": "paper", "count": 3}],
+        "year": [{"value": 2020, "count": 3, "kinds": {"paper": 2, "video": 1}}],
+    }
+    assert library_view.kinds_of(overview) == ["paper", "video"]
+    found = [(row.year, row.counts, row.total) for row in library_view.rows(overview)]
+    assert found == [(2020, [2, 1], 3), (None, [1, 4], 5)]
 
 
 @pytest.mark.parametrize(

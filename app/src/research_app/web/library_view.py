@@ -57,26 +57,31 @@ class Stack:
 
 @dataclass(frozen=True)
 class Row:
-    """A year in the table."""
+    """A year in the table, or all documents that have none."""
 
-    year: int
+    year: int | None
     counts: list[int]
     total: int
 
 
-def kinds_of(years: list[dict[str, Any]]) -> list[str]:
+def kinds_of(overview: dict[str, Any]) -> list[str]:
     """The kinds that there are, in the order of all pages."""
-    found = {kind for year in years for kind in year.get("kinds", {})}
+    found = {bucket["value"] for bucket in overview["kind"]}
     return [kind for kind in KINDS if kind in found] + sorted(found - set(KINDS))
 
 
-def rows(years: list[dict[str, Any]]) -> list[Row]:
-    """The table, the newest year first."""
-    kinds = kinds_of(years)
-    return [
-        Row(year["value"], [year.get("kinds", {}).get(kind, 0) for kind in kinds], year["count"])
-        for year in sorted(years, key=lambda year: -year["value"])
+def rows(overview: dict[str, Any]) -> list[Row]:
+    """The table, the newest year first, and at its end what has no year."""
+    kinds = kinds_of(overview)
+    dated = [
+        Row(year["value"], [year["kinds"].get(kind, 0) for kind in kinds], year["count"])
+        for year in sorted(overview["year"], key=lambda year: -year["value"])
     ]
+    totals = {bucket["value"]: bucket["count"] for bucket in overview["kind"]}
+    undated = [
+        totals[kind] - sum(row.counts[column] for row in dated) for column, kind in enumerate(kinds)
+    ]
+    return [*dated, Row(None, undated, sum(undated))] if any(undated) else dated
 
 
 def scale(most: int) -> list[int]:
@@ -87,8 +92,9 @@ def scale(most: int) -> list[int]:
     return list(range(0, most + 1, step))
 
 
-def stack(years: list[dict[str, Any]]) -> Stack | None:
+def stack(overview: dict[str, Any]) -> Stack | None:
     """The plot; every year between the first and the last has its place."""
+    years = overview["year"]
     if not years:
         return None
     last: int = max(year["value"] for year in years)
@@ -105,7 +111,7 @@ def stack(years: list[dict[str, Any]]) -> Stack | None:
     parts = []
     for year in shown:
         below = 0
-        for kind in kinds_of(years):
+        for kind in kinds_of(overview):
             count = year.get("kinds", {}).get(kind, 0)
             below += count
             if count:

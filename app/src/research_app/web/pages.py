@@ -135,12 +135,11 @@ async def answer(request: Request, parts: ServicesOf) -> Response:
 async def library(request: Request, parts: ServicesOf) -> Response:
     """What the library holds, by kind and year."""
     overview = await parts.search.overview()
-    years = overview["year"]
     values = {
         "overview": overview,
-        "plot": library_view.stack(years),
-        "rows": library_view.rows(years),
-        "kinds": library_view.kinds_of(years),
+        "plot": library_view.stack(overview),
+        "rows": library_view.rows(overview),
+        "kinds": library_view.kinds_of(overview),
     }
     return page(request, "library.html", values)
 
