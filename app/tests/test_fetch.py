@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from local_web import LocalWeb, answer, fetcher, local_web
 
-from research_app.fetch import Fetcher, NotNowError, Pace
+from research_app.fetch import Fetcher, Pace
 from research_app.network_guard import Deadline, GuardedBackend, check, special
+from research_app.refusal import NotNowError
 from research_app.settings import Fetch
 from research_app.sources.document import RefusedError
 

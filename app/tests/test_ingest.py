@@ -16,6 +16,7 @@ from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError
 from research_app.ingest import Ingest, Report, Write, split
 from research_app.sources.document import Candidate, Refusal, RefusedError, Source, ready, validated
+from research_app.sources.outcome import FAULT
 
 
 class FakeIndex:
@@ -156,6 +157,15 @@ def test_refusals_stop_nothing(index: FakeIndex) -> None:
     report = run(index, Refusal("b.pdf", "empty"), bad, paper("1"), paper("2"), paper("3"))
     assert report.new == 2
     assert sorted(reasons(report)) == ["empty", "encrypted", "the index refuses it: no such field"]
+
+
+def test_a_fault_of_ours_in_one_document_stops_nothing(index: FakeIndex) -> None:
+    async def load(_: Any) -> dict[str, Any]:
+        raise KeyError("nobody thought of it")
+
+    report = run(index, Candidate("9", "paper", "a.pdf", "hash", load), paper("1"))
+    assert report.new == 1
+    assert report.refusals == [Refusal("a.pdf", FAULT)]
 
 
 def test_nothing_but_refusals(index: FakeIndex) -> None:

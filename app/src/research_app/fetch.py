@@ -16,7 +16,7 @@ import httpx
 
 from research_app import __version__
 from research_app.network_guard import Deadline, GuardedBackend, Resolve, resolve
-from research_app.refusal import RefusedError
+from research_app.refusal import NotNowError, RefusedError
 from research_app.settings import Fetch
 
 REDIRECTS = {301, 302, 303, 307, 308}
@@ -24,14 +24,6 @@ MAX_REDIRECTS = 5
 STEP_SECONDS = 10.0
 CONNECTIONS = 8
 LATER = {408, 425, 429, 500, 502, 503, 504}
-
-
-class NotNowError(RefusedError):
-    """It was not to be had this time; `seconds` is the wait that the server asks for."""
-
-    def __init__(self, message: str, seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.seconds = seconds
 
 
 # what becomes of the body of an answer, which comes in pieces

@@ -22,7 +22,8 @@ from research_app.index.client import IndexUnavailableError, describe
 from research_app.index.quarantine import MAX_ENTRIES_PER_RUN, Quarantine
 from research_app.index.vectors import meanings
 from research_app.search.meaning import Meaning
-from research_app.sources.document import Candidate, Refusal, RefusedError, Source, Workshop
+from research_app.sources.document import Candidate, Refusal, Source, Workshop
+from research_app.sources.outcome import refusal
 
 logger = logging.getLogger(__name__)
 
@@ -220,8 +221,8 @@ class Ingest:
     async def _load(self, item: Candidate) -> dict[str, Any] | None:
         try:
             fields = await item.load(self._workshop)
-        except RefusedError as error:
-            self._refuse(item.source, str(error))
+        except Exception as error:
+            self.report.refuse(refusal(item.source, error))
             return None
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return {

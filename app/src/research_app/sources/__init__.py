@@ -16,7 +16,8 @@ from research_app.sources import (
     recording_folder,
     youtube,
 )
-from research_app.sources.document import Candidate, Kind, Refusal, Source
+from research_app.sources.document import Candidate, Kind, Refusal, RefusedError, Source
+from research_app.sources.outcome import guarded
 from research_app.sources.tools import NO_TOOLS, Tools
 
 Found = Iterator[Candidate | Refusal]
@@ -39,7 +40,11 @@ def absolute(location: str) -> str:
 def open_source(location: str | Path, kind: Kind, tools: Tools = NO_TOOLS) -> Source:
     """What a path or an address holds."""
     root = str(location) if is_address(str(location)) else str(Path(location).resolve())
-    return replace(_reader(location, kind, tools), root=root, kind=kind)
+    try:
+        source = _reader(location, kind, tools)
+    except RefusedError as error:
+        raise UnknownSourceError(str(error)) from None
+    return replace(source, candidates=guarded(root, source.candidates), root=root, kind=kind)
 
 
 def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:

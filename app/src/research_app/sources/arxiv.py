@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element, ParseError
@@ -26,6 +27,7 @@ from research_app.sources.document import (
     ready,
     validated,
 )
+from research_app.sources.outcome import outcome
 from research_app.sources.tools import Tools
 
 PREFIX = "arxiv:"
@@ -109,23 +111,14 @@ def parsed(content: bytes) -> tuple[int, list[Element]]:
 
 def read(location: str, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """Every paper found, up to a limit."""
-    try:
-        asked = parameters(location)
-        yield from _pages(location, asked, kind, tools)
-    except RefusedError as error:
-        yield Refusal(location, str(error))
-
-
-def _pages(
-    location: str, asked: dict[str, str], kind: Kind, tools: Tools
-) -> Iterator[Candidate | Refusal]:
+    asked = parameters(location)
     start, total = 0, 1
     while start < min(total, MAX_PAPERS):
         query = urlencode({**asked, "start": start, "max_results": PAGE})
         answer = tools.web.get(f"{API}?{query}", max_bytes=MAX_BYTES, pause=PAUSE_SECONDS)
         total, entries = parsed(answer.content)
         for entry in entries:
-            yield _outcome(entry, location, kind)
+            yield outcome(location, partial(_candidate, entry, kind))
         if not entries:
             break
         start += len(entries)
@@ -135,9 +128,6 @@ def _pages(
         yield Refusal(location, f"only the first {MAX_PAPERS:,} of {total:,} papers were taken")
 
 
-def _outcome(entry: Element, location: str, kind: Kind) -> Candidate | Refusal:
-    try:
-        document = validated(described(entry, kind))
-        return ready(document, f"https://arxiv.org/abs/{document.id.removeprefix(PREFIX)}")
-    except RefusedError as error:
-        return Refusal(location, str(error))
+def _candidate(entry: Element, kind: Kind) -> Candidate:
+    document = validated(described(entry, kind))
+    return ready(document, f"https://arxiv.org/abs/{document.id.removeprefix(PREFIX)}")

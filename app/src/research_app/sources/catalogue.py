@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from research_app.extract.media import AUDIO, VIDEO
 from research_app.sources import jsonlines
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
+from research_app.sources.outcome import outcome
 from research_app.sources.recording import (
     CAPTIONS,
     Recording,
@@ -38,12 +40,7 @@ def read(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
             yield item
             continue
         source, record = item
-        try:
-            yield candidate(_recording(record, path.parent, kind, source), tools)
-        except RefusedError as error:
-            yield Refusal(source, str(error))
-        except OSError as error:
-            yield Refusal(source, f"its files cannot be read: {error.strerror}")
+        yield outcome(source, partial(_candidate, record, path.parent, kind, source, tools))
 
 
 def claimed(path: Path) -> set[Path]:
@@ -70,6 +67,12 @@ def _there(names: list[str], folder: Path, what: str) -> Path | None:
     if names:
         raise RefusedError(f"its {what} not there: {' or '.join(names)[:300]}")
     return None
+
+
+def _candidate(
+    record: dict[str, Any], folder: Path, kind: Kind, source: str, tools: Tools
+) -> Candidate:
+    return candidate(_recording(record, folder, kind, source), tools)
 
 
 def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) -> Recording:

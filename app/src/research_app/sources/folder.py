@@ -7,6 +7,7 @@ from pathlib import Path
 
 from research_app.sources import bibtex, catalogue, jsonlines, pdf_folder, podcast, recording_folder
 from research_app.sources.document import Candidate, Kind, Refusal
+from research_app.sources.outcome import guarded
 from research_app.sources.tools import Tools
 
 JSON_LINES = (".jsonl", ".jsonl.gz")
@@ -28,17 +29,25 @@ def read(root: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     yield from pdf_folder.read(root, kind)
     claimed: set[Path] = set()
     for path in found:
-        name = path.name.lower()
-        if name.endswith(JSON_LINES):
-            claimed |= catalogue.claimed(path) if catalogue.is_catalogue(path) else set()
-            yield from read_lines(path, kind, tools)
-        elif name.endswith(bibtex.SUFFIX):
-            yield from bibtex.read(path, kind)
-        elif name.endswith(podcast.SUFFIX) and podcast.looks_like_a_feed(path):
-            claimed |= podcast.claimed(path)
-            yield from podcast.read(path, kind, tools)
+        yield from guarded(path.name, _file(path, kind, tools, claimed))
     rest = [path for path in found if path.resolve() not in claimed]
     yield from recording_folder.read(rest, root, kind, tools)
+
+
+def _file(
+    path: Path, kind: Kind, tools: Tools, claimed: set[Path]
+) -> Iterator[Candidate | Refusal]:
+    """The documents of one file that lists them; the files that it names are added to those."""
+    name = path.name.lower()
+    if name.endswith(JSON_LINES):
+        if catalogue.is_catalogue(path):
+            claimed |= catalogue.claimed(path)
+        yield from read_lines(path, kind, tools)
+    elif name.endswith(bibtex.SUFFIX):
+        yield from bibtex.read(path, kind)
+    elif name.endswith(podcast.SUFFIX) and podcast.looks_like_a_feed(path):
+        claimed |= podcast.claimed(path)
+        yield from podcast.read(path, kind, tools)
 
 
 def read_lines(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:

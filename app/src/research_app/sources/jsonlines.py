@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -18,6 +19,7 @@ from research_app.sources.document import (
     ready,
     validated,
 )
+from research_app.sources.outcome import outcome
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 
@@ -94,7 +96,8 @@ def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
             yield item
             continue
         source, record = item
-        try:
-            yield ready(validated(fields(record, kind)), source)
-        except RefusedError as error:
-            yield Refusal(source, str(error))
+        yield outcome(source, partial(_candidate, record, kind, source))
+
+
+def _candidate(record: dict[str, Any], kind: Kind, source: str) -> Candidate:
+    return ready(validated(fields(record, kind)), source)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from research_app.sources.document import (
     content_hash,
     validated,
 )
+from research_app.sources.outcome import outcome
 
 CHUNK = 1024 * 1024
 MAX_BYTES = 512 * 1024 * 1024
@@ -119,9 +121,5 @@ def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
         if file.parent not in known:
             known[file.parent] = read_metadata(file.parent)
         source = str(file.relative_to(root))
-        try:
-            yield candidate(file, source, known[file.parent].get(file.name, {}), kind)
-        except RefusedError as error:
-            yield Refusal(source, str(error))
-        except OSError as error:
-            yield Refusal(source, f"cannot be read: {error.strerror}")
+        written = known[file.parent].get(file.name, {})
+        yield outcome(source, partial(candidate, file, source, written, kind))

@@ -6,13 +6,16 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote
 
 from research_app.extract.media import AUDIO, VIDEO
 from research_app.extract.transcripts import SUFFIXES, form_of
+from research_app.sources.address import join, split
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
+from research_app.sources.outcome import outcome
 from research_app.sources.podcast_feed import MAX_BYTES, Episode, Feed, parse
 from research_app.sources.recording import Recording, Transcript, candidate, inside, media_kind
 from research_app.sources.tools import Tools
@@ -33,14 +36,14 @@ class Origin:
 
     def address(self, reference: str) -> str:
         """An address that a feed names, whole; nothing for one on a disk."""
-        whole = urljoin(self.url, reference) if self.url else reference
-        return whole if urlsplit(whole).scheme in ("http", "https") else ""
+        whole = join(self.url, reference) if self.url else reference
+        return whole if split(whole).scheme in ("http", "https") else ""
 
     def place(self, reference: str) -> Path | str | None:
         """A file beside the feed, or an address."""
-        if address := self.address(reference):
-            return address
-        if self.folder is None or urlsplit(reference).scheme:
+        if found := self.address(reference):
+            return found
+        if self.folder is None or split(reference).scheme:
             raise RefusedError(f"it names something that is not on the web: {reference[:200]}")
         path = inside(self.folder, reference)
         return path if path.is_file() else None
@@ -57,26 +60,15 @@ def looks_like_a_feed(path: Path) -> bool:
 
 def read(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """The episodes of a feed that lies here, with the transcripts that lie beside it."""
-    try:
-        feed = _read_file(path)
-    except RefusedError as error:
-        yield Refusal(path.name, str(error))
-    except OSError as error:
-        yield Refusal(path.name, f"cannot be read: {error.strerror}")
-    else:
-        origin = Origin(path.name, folder=path.parent)
-        yield from _episodes(feed, origin, kind, tools, beside(feed, path.parent))
+    feed = _read_file(path)
+    origin = Origin(path.name, folder=path.parent)
+    yield from _episodes(feed, origin, kind, tools, beside(feed, path.parent))
 
 
 def read_address(url: str, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """The episodes of a feed on the web."""
-    try:
-        found = tools.web.get(url)
-        feed = parse(found.content)
-    except RefusedError as error:
-        yield Refusal(url, str(error))
-    else:
-        yield from _episodes(feed, Origin(url, url=found.url), kind, tools, {})
+    found = tools.web.get(url)
+    yield from _episodes(parse(found.content), Origin(url, url=found.url), kind, tools, {})
 
 
 def claimed(path: Path) -> set[Path]:
@@ -88,10 +80,10 @@ def claimed(path: Path) -> set[Path]:
     found = {each.place for each in beside(feed, path.parent).values()}
     origin = Origin(path.name, folder=path.parent)
     for episode in feed.episodes:
-        with contextlib.suppress(RefusedError):
+        with contextlib.suppress(RefusedError, OSError):
             found.add(_media(episode, origin) or "")
         for reference, _ in episode.transcripts:
-            with contextlib.suppress(RefusedError):
+            with contextlib.suppress(RefusedError, OSError):
                 found.add(origin.place(reference) or "")
     return {place.resolve() for place in found if isinstance(place, Path)}
 
@@ -107,25 +99,37 @@ def _episodes(
 ) -> Iterator[Candidate | Refusal]:
     if not feed.episodes:
         yield Refusal(origin.name, "the feed has no episodes")
+    reading = _Reading(feed, origin, kind, tools, nearby)
     for number, episode in enumerate(feed.episodes, 1):
         source = f"{origin.name}:{number}"
-        try:
-            transcript = nearby.get(episode.guid) or _transcript(episode, origin)
-            recording = Recording(
-                feed.id_of(episode),
-                media_kind(kind, "podcast"),
-                source,
-                _fields(feed, episode, origin),
-                transcript,
-                _media(episode, origin),
-                _media_address(episode, origin),
-                origin.address(episode.image or feed.image),
-            )
-            yield candidate(recording, tools)
-        except RefusedError as error:
-            yield Refusal(source, str(error))
-        except OSError as error:
-            yield Refusal(source, f"its transcript cannot be read: {error.strerror}")
+        yield outcome(source, partial(reading.candidate, episode, source))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What an episode is read with."""
+
+    feed: Feed
+    origin: Origin
+    kind: Kind
+    tools: Tools
+    nearby: dict[str, Transcript]
+
+    def candidate(self, episode: Episode, source: str) -> Candidate:
+        """One episode."""
+        feed, origin = self.feed, self.origin
+        transcript = self.nearby.get(episode.guid) or _transcript(episode, origin)
+        recording = Recording(
+            feed.id_of(episode),
+            media_kind(self.kind, "podcast"),
+            source,
+            _fields(feed, episode, origin),
+            transcript,
+            _media(episode, origin),
+            _media_address(episode, origin),
+            _picture(episode.image or feed.image, origin),
+        )
+        return candidate(recording, self.tools)
 
 
 def _transcript(episode: Episode, origin: Origin) -> Transcript | None:
@@ -153,9 +157,16 @@ def _media_address(episode: Episode, origin: Origin) -> str:
     return origin.address(episode.enclosure) if _recording(episode.enclosure) else ""
 
 
+def _picture(reference: str, origin: Origin) -> str:
+    """The address of a picture; an episode is not refused for the lack of one."""
+    with contextlib.suppress(RefusedError):
+        return origin.address(reference)
+    return ""
+
+
 def _recording(enclosure: str) -> PurePosixPath | None:
     """The name of the recording that an enclosure is; nothing where it is none."""
-    name = PurePosixPath(unquote(urlsplit(enclosure).path))
+    name = PurePosixPath(unquote(split(enclosure).path))
     return name if name.suffix.lower() in (*AUDIO, *VIDEO) else None
 
 
@@ -198,8 +209,9 @@ def _is_transcript(path: Path) -> bool:
 
 def _bears_its_name(path: Path, episode: Episode) -> bool:
     file = _words(path.stem)
-    if _words(Path(urlsplit(episode.enclosure).path).stem) == file:
-        return True
+    with contextlib.suppress(RefusedError):  # the episode is refused where it is read
+        if _words(Path(split(episode.enclosure).path).stem) == file:
+            return True
     while file and (file[0].startswith("transcript") or file[0].isdigit()):
         file = file[1:]
     title = _words(episode.title)

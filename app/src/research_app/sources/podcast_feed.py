@@ -147,7 +147,7 @@ def _transcripts(item: Element) -> Iterator[tuple[str, Form]]:
 
 
 def _year(date: str) -> int | None:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):
         return parsedate_to_datetime(date).year
     found = _YEAR.search(date)
     return int(found[0]) if found else None

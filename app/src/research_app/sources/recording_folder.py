@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from research_app.extract.media import AUDIO, VIDEO
-from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
+from research_app.sources.document import Candidate, Kind, Refusal
+from research_app.sources.outcome import outcome
 from research_app.sources.pdf_folder import read_metadata
 from research_app.sources.recording import (
     CAPTIONS,
@@ -70,22 +72,17 @@ class _Folder:
     def taken(self, path: Path, media: Path | None, captions: Path | None) -> Candidate | Refusal:
         """A recording by the file that it is known by."""
         source = str(path.relative_to(self._root))
-        try:
-            return candidate(self._recording(path, source, media, captions), self._tools)
-        except RefusedError as error:
-            return Refusal(source, str(error))
-        except OSError as error:
-            return Refusal(source, f"cannot be read: {error.strerror}")
+        return outcome(source, partial(self._candidate, path, source, media, captions))
 
-    def _recording(
+    def _candidate(
         self, path: Path, source: str, media: Path | None, captions: Path | None
-    ) -> Recording:
+    ) -> Candidate:
         stem, language = _split(captions) if captions else (path.stem, "")
         described = {"title": title_of(media.stem if media else stem)} | self._written_of(path)
         if language:
             described.setdefault("language", language)
         usual: Kind = "podcast" if path.suffix.lower() in AUDIO else "video"
-        return Recording(
+        recording = Recording(
             str(described.get("id") or identity("recording", path)),
             media_kind(self._kind, usual),
             source,
@@ -93,6 +90,7 @@ class _Folder:
             Transcript(captions, "captions") if captions else None,
             media,
         )
+        return candidate(recording, self._tools)
 
     def _written_of(self, path: Path) -> dict[str, Any]:
         folder = path.parent

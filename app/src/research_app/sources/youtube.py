@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from research_app.refusal import RefusedError
+from research_app.sources.address import split
 from research_app.sources.document import Candidate, Kind, Refusal
+from research_app.sources.outcome import outcome
 from research_app.sources.recording import Recording, Transcript, candidate, media_kind
 from research_app.sources.tools import Tools
 
@@ -72,27 +74,24 @@ def _reason(error: Exception) -> str:
 
 def is_youtube(url: str) -> bool:
     """Whether an address is one of YouTube's."""
-    return (urlsplit(url).hostname or "").lower() in HOSTS
+    return (split(url).hostname or "").lower() in HOSTS
 
 
 def read_address(
     url: str, kind: Kind, tools: Tools, informant: Informant | None = None
 ) -> Iterator[Candidate | Refusal]:
     """One video, or those of a playlist or a channel."""
-    try:
-        if not tools.has_web:
-            raise RefusedError("fetching from the web is switched off on this site")
-        found = (informant or YtDlp()).information(url)
-    except RefusedError as error:
-        yield Refusal(url, str(error))
-        return
+    if not tools.has_web:
+        raise RefusedError("fetching from the web is switched off on this site")
+    found = (informant or YtDlp()).information(url)
     entries = found.get("entries")
     for info in [found] if entries is None else entries[:MAX_VIDEOS]:
         source = str((info or {}).get("webpage_url") or url)
-        try:
-            yield candidate(recording(info or {}, kind), tools)
-        except RefusedError as error:
-            yield Refusal(source, str(error))
+        yield outcome(source, partial(_candidate, info or {}, kind, tools))
+
+
+def _candidate(info: dict[str, Any], kind: Kind, tools: Tools) -> Candidate:
+    return candidate(recording(info, kind), tools)
 
 
 def recording(info: dict[str, Any], kind: Kind) -> Recording:
