@@ -6,6 +6,8 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
@@ -232,6 +234,41 @@ def test_limits_of_size(web: LocalWeb) -> None:
         fetcher(max_bytes=2**20).get(f"{web.url}/large", max_bytes=2**30)
 
 
+def test_a_bomb_takes_no_memory(web: LocalWeb) -> None:
+    web.routes["/bomb"] = answer(gzip.compress(b"\0" * 2**26), Content_Encoding="gzip")
+    tracemalloc.start()
+    try:
+        with pytest.raises(RefusedError, match="sends more than 1 MiB"):
+            fetcher().get(f"{web.url}/bomb", max_bytes=2**20)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+
+
+PACKED = [
+    ("gzip", gzip.compress(b"here" * 50_000), b"here" * 50_000),
+    ("X-GZIP", gzip.compress(b"here"), b"here"),
+    ("deflate", zlib.compress(b"here"), b"here"),
+    ("identity", b"here", b"here"),
+    ("identity, gzip", gzip.compress(b"here"), b"here"),
+    ("gzip", b"", b""),
+]
+
+
+@pytest.mark.parametrize(("encoding", "content", "unpacked"), PACKED)
+def test_packed_answers(web: LocalWeb, encoding: str, content: bytes, unpacked: bytes) -> None:
+    web.routes["/"] = answer(content, Content_Encoding=encoding)
+    assert fetcher().get(f"{web.url}/").content == unpacked
+    assert web.asked[0][1]["Accept-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd", "deflate,gzip,gzip"])
+def test_answers_packed_as_nobody_asked(web: LocalWeb, encoding: str) -> None:
+    web.routes["/"] = answer(gzip.compress(gzip.compress(b"x")), Content_Encoding=encoding)
+    with pytest.raises(RefusedError, match="packs its answer in a way that was not asked for"):
+        fetcher().get(f"{web.url}/")
+
+
 def test_limits_of_time(web: LocalWeb) -> None:
     def drip(request: BaseHTTPRequestHandler) -> None:
         request.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
@@ -256,13 +293,14 @@ def test_answers_that_are_none(web: LocalWeb) -> None:
     )
     web.routes["/noise"] = lambda request: request.wfile.write(b"noise\r\n\r\n") and None
     web.routes["/garbled"] = answer(b"not packed", Content_Encoding="gzip")
+    web.routes["/cut"] = answer(gzip.compress(b"here")[:-9], Content_Encoding="gzip")
     with pytest.raises(NotNowError, match="answers 429") as busy:
         fetcher().get(f"{web.url}/busy")
     assert busy.value.seconds == 7
     with pytest.raises(RefusedError, match=r"127\.0\.0\.1 answers 404 \(not found\)") as gone:
         fetcher().get(f"{web.url}/none")
     assert not isinstance(gone.value, NotNowError)
-    for path in ("short", "noise", "garbled"):
+    for path in ("short", "noise", "garbled", "cut"):
         with pytest.raises(NotNowError, match="too early or garbles"):
             fetcher().get(f"{web.url}/{path}")
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ MAX_REDIRECTS = 5
 STEP_SECONDS = 10.0
 CONNECTIONS = 8
 LATER = {408, 425, 429, 500, 502, 503, 504}
+# deflate was not asked for, but zlib tells it from gzip by itself
+ENCODINGS = ("gzip", "x-gzip", "deflate")
+PIECE = 64 * 1024
 
 
 # what becomes of the body of an answer, which comes in pieces
@@ -146,7 +150,7 @@ class Fetcher:
             headers={
                 "User-Agent": f"research-app/{__version__}",
                 "Accept": "*/*",
-                "Accept-Encoding": "gzip, deflate",
+                "Accept-Encoding": "gzip",
             },
             extensions={
                 "timeout": dict.fromkeys(("connect", "read", "write"), step)
@@ -201,11 +205,41 @@ def _pieces(response: httpx.Response, host: str, limit: int) -> Iterator[bytes]:
     if announced.isdecimal() and int(announced) > limit:
         raise too_large
     count = 0
-    for piece in response.iter_bytes():
+    for piece in _unpacked(response, host):
         count += len(piece)
         if count > limit:
             raise too_large
         yield piece
+
+
+def _unpacked(response: httpx.Response, host: str) -> Iterator[bytes]:
+    """The body in pieces of a bounded size, however much a server packs into how little."""
+    named = response.headers.get_list("content-encoding", split_commas=True)
+    encodings = [name.strip().lower() for name in named if name.strip()]
+    encodings = [name for name in encodings if name != "identity"]
+    if not encodings:
+        return response.iter_raw()
+    if len(encodings) > 1 or encodings[0] not in ENCODINGS:
+        raise RefusedError(
+            f"{host} packs its answer in a way that was not asked for: {', '.join(encodings)[:100]}"
+        )
+    return _inflated(response.iter_raw())
+
+
+def _inflated(packed: Iterator[bytes]) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    begun = False
+    for piece in packed:
+        begun, rest = True, piece
+        while rest and not unpacker.eof:
+            yield unpacker.decompress(rest, PIECE)
+            rest = unpacker.unconsumed_tail
+        if unpacker.eof:
+            return
+    while begun and (last := unpacker.decompress(b"", PIECE)):
+        yield last
+    if begun and not unpacker.eof:
+        raise zlib.error("the stream has no end")
 
 
 def _size(count: int) -> str:
@@ -225,7 +259,7 @@ def _in_words(host: str, seconds: float) -> Iterator[None]:
                 f"the certificate of {host} is not valid: {cause.verify_message}"
             ) from None
         raise NotNowError(f"{host} cannot be reached") from None
-    except (httpcore.NetworkError, httpcore.ProtocolError, httpx.DecodingError):
+    except (httpcore.NetworkError, httpcore.ProtocolError, zlib.error):
         raise NotNowError(f"{host} ends the answer too early or garbles it") from None
 
 
