@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,55 @@ def test_a_malformed_entry_is_refused_alone(tmp_path: Path, bad: str, reason: st
     ((source, said),) = refused(found)
     assert source == "library.bib:2"
     assert said.startswith(f"a: {reason}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@misc{my key, title={T}, doi={10.1/x}}",
+        "@misc{k, title={T}, doi={https://doi.org/10.1/\n  x}}",
+    ],
+)
+def test_spaces_where_none_belong(tmp_path: Path, text: str) -> None:
+    (item,) = taken(read(tmp_path, text))
+    assert (item["id"], item["url"]) == ("10.1/x", "https://doi.org/10.1/x")
+
+
+LONG = 400_000
+HOSTILE = {
+    "entries without end": "@a(\n" * (LONG // 4),
+    "strings": "".join(f'@string{{a{n}="x"}}\n@misc{{k, title=a{n}}}\n' for n in range(1000)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_take_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Minutes, where the time grows with the square of the size."""
+    monkeypatch.setattr("research_app.sources.outcome.MAX_REFUSED", 10**9)
+    start = time.monotonic()
+    assert read(tmp_path, HOSTILE[name])
+    assert time.monotonic() - start < 60
+
+
+def test_more_entries_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bibtex, "MAX_ENTRIES", 2)
+    found = read(tmp_path, "@misc{a, title={A}}\n@misc{b, title={B}}\n@misc{c, title={C}}\n" * 2)
+    assert [item["title"] for item in taken(found)] == ["A", "B"]
+    assert refused(found) == [
+        ("library.bib:3", "the file: over 2 entries in one file; the rest is not read")
+    ]
+
+
+def test_strings_that_are_longer_than_an_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bibtex, "MAX_ENTRY", 1500)
+    strings = "".join(f'@string{{s{n} = "{"x" * 1000}"}}\n' for n in range(2))
+    found = read(tmp_path, strings + "@misc{a, title=s0}\n@misc{b, title = s0 # s1}\n")
+    assert len(taken(found)) == 1
+    assert refused(found) == [("library.bib:4", "b: the strings that it uses are over 1 KiB")]
 
 
 def test_an_entry_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

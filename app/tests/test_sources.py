@@ -106,6 +106,39 @@ def test_an_archive_that_is_none(tmp_path: Path) -> None:
     assert outcomes(jsonlines.read(path, "paper")) == ["the archive is damaged from here on"]
 
 
+def test_an_archive_that_unpacks_to_absurdly_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonlines, "ALWAYS_UNPACKED_BYTES", 4000)
+    monkeypatch.setattr(jsonlines, "MAX_LINE_BYTES", 1000)
+    for content in ([line(), *[b" " * 500] * 10_000], [line(), b" " * 10**6]):
+        found = outcomes(jsonlines.read(written(tmp_path / "p.jsonl.gz", content), "paper"))
+        assert found[0] == "a1"
+        assert found[-1] == "the archive unpacks to absurdly much; the rest is not read"
+        assert len(found) < 4
+
+
+def test_a_small_archive_of_alike_lines_is_read_whole(tmp_path: Path) -> None:
+    path = written(tmp_path / "p.jsonl.gz", [line(abstract="word " * 1000)] * 2000)
+    assert path.stat().st_size * jsonlines.MAX_RATIO < 10**7
+    assert outcomes(jsonlines.read(path, "paper")) == ["a1"] * 2000
+
+
+@pytest.mark.parametrize("record", [b"1", b'{"captions": 1}'])
+def test_a_file_of_refusals_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: bytes
+) -> None:
+    monkeypatch.setattr("research_app.sources.outcome.MAX_REFUSED", 3)
+    three = [record, line(), record, record]
+    path = written(tmp_path / "p.jsonl", three)
+    assert len(outcomes(jsonlines.read(path, "paper"))) == 4
+    path = written(tmp_path / "p.jsonl", [*three, line(), record])
+    found = list(jsonlines.read(path, "paper"))
+    assert found[4:] == [
+        Refusal("p.jsonl", "3 entries of it were refused; the rest is not read"),
+    ]
+
+
 def test_an_empty_file_has_nothing(tmp_path: Path) -> None:
     assert outcomes(jsonlines.read(written(tmp_path / "p.jsonl", []), "paper")) == []
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +26,19 @@ from research_app.sources.document import (
     ready,
     validated,
 )
+from research_app.sources.outcome import outcome, until_hopeless
 
 SUFFIX = (".bib",)
 MAX_BYTES = 128 * 1024 * 1024
 MAX_ENTRY = 256 * 1024
 MAX_DEPTH = 100
+MAX_ENTRIES = 500_000
 
 BEGIN = re.compile(r"^[ \t]*@[ \t]*(\w+)[ \t]*([{(])", re.M)
+MARK = re.compile(r"\\.|[{}()]", re.S)
+NAME = re.compile(r"[^\s\"#%'(),={}]+")
 KEY = re.compile(r"\s*([^\s,{}]*)")
+HEAD = re.compile(r"(@\s*\w+\s*[{(])([^,={}()]*),")
 NO_ENTRY = ("comment", "preamble")
 VENUES = ("journal", "journaltitle", "booktitle", "publisher", "school", "institution")
 YEAR = re.compile(r"\b(1\d{3}|2\d{3})\b")
@@ -53,44 +61,68 @@ class Entry:
 
 def entries(text: str) -> Iterator[Entry]:
     """The entries of a file; one without its end goes to where the next begins."""
-    begins = list(BEGIN.finditer(text))
+    begins = list(islice(BEGIN.finditer(text), MAX_ENTRIES + 1))
+    ends = _ends(text, {begin.end() - 1 for begin in begins})
     line, counted, skip_to = 1, 0, 0
     for number, begin in enumerate(begins):
         if begin.start() < skip_to:
             continue  # inside of the entry before
         line += text.count("\n", counted, begin.start())
         counted = begin.start()
+        if number == MAX_ENTRIES:
+            fault = f"over {MAX_ENTRIES:,} entries in one file; the rest is not read"
+            yield Entry("misc", "the file", "", line, fault)
+            return
         limit = begins[number + 1].start() if number + 1 < len(begins) else len(text)
-        end, fault = _end(text, begin.end() - 1)
+        end, fault = _judged(text, begin.end() - 1, ends)
         skip_to = limit if fault else end
         found = KEY.match(text, begin.end())
         key = found[1] if found else ""
         yield Entry(begin[1].lower(), key, text[begin.start() : skip_to].strip(), line, fault)
 
 
-def _end(text: str, start: int) -> tuple[int, str]:
-    """Behind the brace or parenthesis that closes an entry, or what is wrong."""
+def _judged(text: str, start: int, ends: dict[int, tuple[int, str]]) -> tuple[int, str]:
+    """Behind what closes an entry, or what is wrong with it."""
+    end, fault = ends.get(start, (len(text), "it has no end: a closing brace is missing"))
+    if end - start > MAX_ENTRY:
+        fault = f"it is over {MAX_ENTRY // 1024} KiB"
+    return end, fault
+
+
+def _ends(text: str, starts: set[int]) -> dict[int, tuple[int, str]]:
+    """Where each brace or parenthesis that begins an entry is closed, or why it never is.
+
+    All of them in one go: looking for the end of each by itself takes for ever where none has one.
+    """
+    found: dict[int, tuple[int, str]] = {}
     depth = 0
-    closing = ")" if text[start] == "(" else ""
-    at = start
-    while at < len(text) and at - start <= MAX_ENTRY:
-        letter = text[at]
-        if letter == "\\":
-            at += 1
-        elif letter == "{":
+    # what encloses too much has been judged, so that the innermost braces are enough
+    braces: deque[int] = deque(maxlen=MAX_DEPTH + 1)
+    brackets: dict[int, list[int]] = {}  # entries in parentheses, by the depth at which they begin
+
+    def judge(judged: Iterable[int], end: int, fault: str = "") -> None:
+        for start in judged:
+            if start in starts:
+                found.setdefault(start, (end, fault))
+
+    for mark in MARK.finditer(text):
+        at, letter = mark.start(), mark[0]
+        if letter == "{":
+            braces.append(at)
             depth += 1
+            if len(braces) > MAX_DEPTH:
+                within = (braces[0], *brackets.pop(depth - 1 - MAX_DEPTH, ()))
+                judge(within, at, "its braces are nested too deeply")
         elif letter == "}":
-            depth -= 1
-            if depth < 0:
-                return at, "a closing brace has no opening one"
-        if depth > MAX_DEPTH:
-            return at, "its braces are nested too deeply"
-        if depth == 0 and letter in ("}", ")") and letter == (closing or "}"):
-            return at + 1, ""
-        at += 1
-    if at < len(text):
-        return at, f"it is over {MAX_ENTRY // 1024} KiB"
-    return at, "it has no end: a closing brace is missing"
+            judge(brackets.pop(depth, ()), at, "a closing brace has no opening one")
+            depth = max(0, depth - 1)
+            if braces:
+                judge((braces.pop(),), at + 1)
+        elif letter == ")":
+            judge(brackets.pop(depth, ()), at + 1)
+        elif letter == "(" and at in starts:
+            brackets.setdefault(depth, []).append(at)
+    return found
 
 
 def plain(value: str) -> str:
@@ -102,7 +134,7 @@ def plain(value: str) -> str:
 def names(value: str) -> list[str]:
     """The names of an author field, given name first."""
     found = []
-    for name in re.split(r"\s+and\s+", value.strip()):
+    for name in one_line(value).split(" and "):
         if name.lower() == "others":
             continue
         family, comma, given = (part.strip() for part in _partitioned(name))
@@ -122,11 +154,13 @@ def _partitioned(name: str) -> tuple[str, str, str]:
 
 def _parsed(entry: Entry, strings: dict[str, str]) -> dict[str, str]:
     parser = BibTexParser(common_strings=True, ignore_nonstandard_types=False)
-    needed = "\n".join(
-        text for name, text in strings.items() if re.search(rf"\b{re.escape(name)}\b", entry.text)
-    )
+    names_in_it = dict.fromkeys(NAME.findall(entry.text))
+    needed = "\n".join(strings[name] for name in names_in_it if name in strings)
+    if len(needed) > MAX_ENTRY:
+        raise RefusedError(f"the strings that it uses are over {MAX_ENTRY // 1024} KiB")
     try:
-        found = bibtexparser.loads(f"{needed}\n{entry.text}\n", parser).entries
+        text = HEAD.sub(_without_spaces, entry.text, count=1)
+        found = bibtexparser.loads(f"{needed}\n{text}\n", parser).entries
     except Exception as error:  # its grammar raises whatever its parts do
         raise RefusedError(f"not BibTeX ({type(error).__name__})") from None
     if len(found) != 1:
@@ -134,11 +168,17 @@ def _parsed(entry: Entry, strings: dict[str, str]) -> dict[str, str]:
     return {name.lower(): str(value) for name, value in found[0].items()}
 
 
+def _without_spaces(head: re.Match[str]) -> str:
+    """The head of an entry whose key may have spaces in it, which no grammar allows."""
+    return f"{head[1]}{'_'.join(head[2].split())},"
+
+
 def described(known: dict[str, str], kind: Kind) -> dict[str, Any]:
     """The fields of a document that an entry gives."""
     authors = names(known.get("author") or known.get("editor") or "")
     year = YEAR.search(known.get("year") or known.get("date") or "")
-    doi = DOI_ADDRESS.sub("", plain(known.get("doi", "")))
+    # one that is broken over two lines is still the same
+    doi = "".join(DOI_ADDRESS.sub("", plain(known.get("doi", ""))).split())
     title = plain(known.get("title", ""))
     url = known.get("url", "").replace("\\", "").strip()
     fields: dict[str, Any] = {
@@ -163,13 +203,21 @@ def _fingerprint(title: str, authors: list[str], year: int | None) -> str:
 
 
 def _candidate(entry: Entry, strings: dict[str, str], kind: Kind, source: str) -> Candidate:
-    if entry.fault:
-        raise RefusedError(entry.fault)
-    return ready(validated(described(_parsed(entry, strings), kind)), source)
+    try:
+        if entry.fault:
+            raise RefusedError(entry.fault)
+        return ready(validated(described(_parsed(entry, strings), kind)), source)
+    except RefusedError as error:
+        named = entry.key or "an entry without a key"
+        raise RefusedError(f"{named}: {error}") from None
 
 
 def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
     """Every entry of a file."""
+    return until_hopeless(path.name, _documents(path, kind))
+
+
+def _documents(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
     logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it says is said below
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -189,10 +237,7 @@ def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
             continue
         count += 1
         source = f"{path.name}:{entry.line}"
-        try:
-            yield _candidate(entry, strings, kind, source)
-        except RefusedError as error:
-            yield Refusal(source, f"{entry.key or 'an entry without a key'}: {error}")
+        yield outcome(source, partial(_candidate, entry, strings, kind, source))
     if count == 0:
         yield Refusal(path.name, "no BibTeX entry in it")
 

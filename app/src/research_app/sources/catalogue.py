@@ -11,7 +11,7 @@ from typing import Any
 from research_app.extract.media import AUDIO, VIDEO
 from research_app.sources import jsonlines
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
-from research_app.sources.outcome import outcome
+from research_app.sources.outcome import outcome, until_hopeless
 from research_app.sources.recording import (
     CAPTIONS,
     Recording,
@@ -35,6 +35,10 @@ def is_catalogue(path: Path) -> bool:
 
 def read(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """Every record; one that is damaged, or whose captions are, never hides the rest."""
+    return until_hopeless(path.name, _recordings(path, kind, tools))
+
+
+def _recordings(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     for item in jsonlines.records(path):
         if isinstance(item, Refusal):
             yield item

@@ -10,6 +10,8 @@ from research_app.sources.document import Candidate, Refusal
 
 logger = logging.getLogger(__name__)
 
+# one less than the quarantine keeps of a run, so that it also says where the reading ended
+MAX_REFUSED = 9_999
 FAULT = "an unexpected fault of this program; its log says more"
 
 
@@ -29,6 +31,19 @@ def guarded(source: str, items: Iterator[Candidate | Refusal]) -> Iterator[Candi
         raise
     except Exception as error:
         yield refusal(source, error)
+
+
+def until_hopeless(
+    source: str, items: Iterator[Candidate | Refusal]
+) -> Iterator[Candidate | Refusal]:
+    """What a file of many documents gives, until more of it is refused than anybody will mend."""
+    refused = 0
+    for item in items:
+        if refused == MAX_REFUSED:
+            yield Refusal(source, f"{refused:,} entries of it were refused; the rest is not read")
+            return
+        refused += isinstance(item, Refusal)
+        yield item
 
 
 def refusal(source: str, error: Exception) -> Refusal:
