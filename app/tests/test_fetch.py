@@ -204,6 +204,14 @@ def test_a_name_that_changes_its_mind_is_asked_once(web: LocalWeb) -> None:
     assert contacted == ["8.8.8.8"]
 
 
+def test_a_name_that_cannot_be_looked_up_now() -> None:
+    def away(*_: object) -> list[str]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    with pytest.raises(NotNowError, match="cannot be looked up now"):
+        Fetcher(Fetch(), away).get("http://media.example.org/")
+
+
 def test_the_next_address_is_tried(web: LocalWeb) -> None:
     web.routes["/"] = answer(b"here")
     settings = Fetch.model_validate({"allow": ["127.0.0.0/8"], "pause_seconds": 0})
@@ -297,6 +305,16 @@ def test_answers_that_are_none(web: LocalWeb) -> None:
     with pytest.raises(NotNowError, match="answers 429") as busy:
         fetcher().get(f"{web.url}/busy")
     assert busy.value.seconds == 7
+    for asked, seconds in (
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 9915 07:28:00 GMT", 86_400),
+        ("9" * 99, 86_400),
+        ("soon", None),
+    ):
+        web.routes["/busy"] = answer(status=503, Retry_After=asked)
+        with pytest.raises(NotNowError, match="answers 503") as busy:
+            fetcher().get(f"{web.url}/busy")
+        assert busy.value.seconds == seconds
     with pytest.raises(RefusedError, match=r"127\.0\.0\.1 answers 404 \(not found\)") as gone:
         fetcher().get(f"{web.url}/none")
     assert not isinstance(gone.value, NotNowError)

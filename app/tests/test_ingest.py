@@ -15,6 +15,7 @@ from research_app import ingest
 from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError
 from research_app.ingest import Ingest, Report, Write, split
+from research_app.refusal import NotNowError
 from research_app.sources.document import Candidate, Refusal, RefusedError, Source, ready, validated
 from research_app.sources.outcome import FAULT
 
@@ -133,6 +134,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped(index: FakeIndex) -> None:
     papers = [paper(str(number)) for number in range(6)]
     run(index, *papers[:3])
     assert str(run(index, *papers)) == "3 new, 3 unchanged, 0 refused"
+
+
+def test_a_source_that_stops_answering_keeps_what_it_gave(index: FakeIndex) -> None:
+    def cut_off() -> Iterator[Candidate | Refusal]:
+        yield from (paper("1"), paper("2"), paper("3"))
+        raise NotNowError("example.org answers 503", 7)
+
+    with pytest.raises(NotNowError) as caught:
+        run_from(index, Source(cut_off(), 2))
+    assert caught.value.seconds == 7
+    assert set(index.documents) == {"1", "2", "3"}
+    assert index.refreshed == 1
 
 
 def test_two_documents_with_one_id(index: FakeIndex) -> None:

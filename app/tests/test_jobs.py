@@ -16,11 +16,14 @@ from typing import Any, TypeVar
 import orjson
 import pytest
 from conftest import make_settings
+from local_web import LocalWeb, answer, local_web
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as UnreachableError
 from pdfs import pdf
 from redis import Redis
+from typer.testing import CliRunner
 
+from research_app.cli import app
 from research_app.ingest import Report
 from research_app.jobs import store as store_module
 from research_app.jobs.handlers import HANDLERS, Handler, Progress
@@ -86,14 +89,17 @@ class Queue:
             (folder / f"{n}.pdf").write_bytes(pdf(*pages))
         return folder
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
+    def settings_file(self) -> Path:
         path = self.folder / "settings.toml"
         lines = []
         for section, values in self.data.items():
             lines.append(f"[{section}]")
             lines += [f"{key} = {orjson.dumps(value).decode()}" for key, value in values.items()]
         path.write_text("\n".join(lines))
-        environment = {**os.environ, "RESEARCH_APP_SETTINGS": str(path)}
+        return path
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "RESEARCH_APP_SETTINGS": str(self.settings_file())}
         log = (self.folder / "worker.log").open("ab")
         command = (sys.executable, "-m", "research_app", "worker")
         process = subprocess.Popen(command, env=environment, stderr=log, stdout=log)
@@ -268,6 +274,60 @@ def test_what_may_pass_is_tried_again_and_then_given_up(queue: Queue) -> None:
     again = queue.ask(lambda jobs: jobs.retry(identity))
     assert (again.state, again.attempts, again.created) == ("queued", 0, first.created)
     assert queue.ask(lambda jobs: jobs.store.dead()) == []
+
+
+@pytest.fixture
+def web(queue: Queue) -> Iterator[LocalWeb]:
+    """A web that jobs may ask."""
+    queue.data["fetch"] = {"allow": ["127.0.0.0/8"], "pause_seconds": 0}
+    with local_web() as server:
+        yield server
+
+
+FEED = b"<rss><channel><title>T</title><item><title>One</title></item></channel></rss>"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("120", "127.0.0.1 answers 503 (service unavailable); try 2 in 120 s"),
+        ("99999", "127.0.0.1 answers 503 (service unavailable); try 2 in 3600 s"),
+        ("", "127.0.0.1 answers 503 (service unavailable); try 2 in 0 s"),
+    ],
+)
+def test_a_server_that_is_away_for_now_is_asked_again(
+    queue: Queue, web: LocalWeb, asked: str, message: str
+) -> None:
+    web.routes["/feed"] = answer(status=503, Retry_After=asked)
+    identity = queue.submit(f"{web.url}/feed")
+    first = attempt(queue, identity, HANDLERS["ingest"])
+    assert (first.state, first.message) == ("queued", message)
+    web.routes["/feed"] = answer(FEED)
+    second = attempt(queue, identity, HANDLERS["ingest"])
+    assert (second.state, second.new, second.attempts) == ("done", 1, 2)
+
+
+@pytest.mark.integration
+def test_an_address_that_is_none_is_not_tried_again(queue: Queue) -> None:
+    job = attempt(queue, queue.submit("http://[x/feed"), HANDLERS["ingest"])
+    assert (job.state, job.message) == (
+        "failed",
+        "not an address that can be read: http://[x/feed",
+    )
+
+
+@pytest.mark.integration
+def test_the_command_says_that_a_server_is_away_and_goes_on(
+    queue: Queue, web: LocalWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESEARCH_APP_SETTINGS", str(queue.settings_file()))
+    monkeypatch.setattr("research_app.logs.configure", lambda _: None)
+    web.routes["/away"] = answer(status=503)
+    done = CliRunner().invoke(app, ["ingest", f"{web.url}/away", str(queue.papers(1))])
+    assert "answers 503 (service unavailable); run it again later" in done.output
+    assert "1 new, 0 unchanged, 0 refused" in done.output
+    assert done.exit_code == 0
 
 
 @pytest.mark.integration

@@ -19,11 +19,12 @@ from research_app.index.quarantine import Listing, Quarantine
 from research_app.ingest import Report
 from research_app.intake import take
 from research_app.jobs import command as jobs_command
+from research_app.refusal import NotNowError
 from research_app.retention import command as retention_command
 from research_app.search.meaning import MeaningUnavailableError, model_files
 from research_app.services import Services, build
 from research_app.sources import UnknownSourceError, absolute, open_source
-from research_app.sources.document import Kind
+from research_app.sources.document import Kind, Refusal
 
 app = typer.Typer(
     help="The research application.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -103,6 +104,9 @@ async def _ingest(parts: Services, locations: list[str], kind: Kind) -> list[Rep
             try:
                 # by hand it is often run since an earlier run was killed
                 await take(parts, source, progress, again=True)
+            except NotNowError as error:
+                later = "run it again later: it goes on where it stopped"
+                progress.report.refuse(Refusal(location, f"{error}; {later}"))
             finally:
                 seconds = progress.end()
                 _print_report(location, progress.report, seconds)

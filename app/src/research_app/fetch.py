@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 import time
@@ -9,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from research_app.settings import Fetch
 REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REDIRECTS = 5
 STEP_SECONDS = 10.0
+MAX_WAIT_SECONDS = 86_400.0
 CONNECTIONS = 8
 LATER = {408, 425, 429, 500, 502, 503, 504}
 # deflate was not asked for, but zlib tells it from gzip by itself
@@ -194,8 +197,17 @@ def _unwanted(host: str, response: httpx.Response) -> RefusedError:
     message = f"{host} answers {status}{phrase}"
     if status not in LATER:
         return RefusedError(message)
-    asked = response.headers.get("retry-after", "")
-    return NotNowError(message, float(asked) if asked.isdecimal() else None)
+    return NotNowError(message, _wait(response.headers.get("retry-after", "")))
+
+
+def _wait(asked: str) -> float | None:
+    """The seconds that a server asks for, as a number or as a date."""
+    if asked.isascii() and asked.isdecimal():
+        return min(float(asked[:12]), MAX_WAIT_SECONDS)
+    with contextlib.suppress(ValueError, OverflowError):
+        until = parsedate_to_datetime(asked).timestamp()
+        return min(max(0.0, until - time.time()), MAX_WAIT_SECONDS)
+    return None
 
 
 def _pieces(response: httpx.Response, host: str, limit: int) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError, describe
 from research_app.index.quarantine import MAX_ENTRIES_PER_RUN, Quarantine
 from research_app.index.vectors import meanings
+from research_app.refusal import NotNowError
 from research_app.search.meaning import Meaning
 from research_app.sources.document import Candidate, Refusal, Source, Workshop
 from research_app.sources.outcome import refusal
@@ -105,10 +106,6 @@ def split(writes: list[Write], limit: int) -> Iterator[list[Write]]:
         yield part
 
 
-def _next(source: Source) -> list[Candidate | Refusal]:
-    return list(islice(source.candidates, source.batch))
-
-
 class Ingest:
     """One run: batches are compared with the index, and what is new is written."""
 
@@ -125,6 +122,7 @@ class Ingest:
         self._progress = progress
         self._meaning = meaning
         self._hashes: dict[str, str] = {}
+        self._interrupted: NotNowError | None = None
         self._extraction = ExtractionPool()
         self._quarantine = Quarantine(client, index)
         self._workshop = Workshop(self._extraction.extract, files)
@@ -133,7 +131,10 @@ class Ingest:
         self.sent = False
 
     async def run(self, source: Source) -> Report:
-        """Take every candidate; what can be searched afterwards is all of it."""
+        """Take every candidate; what can be searched afterwards is all of it.
+
+        Raises NotNowError, once that is done, where the source itself may give more later.
+        """
         try:
             await self._take_all(source)
         except ExceptionGroup as group:
@@ -141,6 +142,8 @@ class Ingest:
             raise failure from failure.__cause__
         if self.report.wrote:
             await self._call(partial(self._client.indices.refresh, index=self._index))
+        if self._interrupted is not None:
+            raise self._interrupted
         await self._quarantine.renew(source, self.report.refusals)
         return self.report
 
@@ -150,11 +153,21 @@ class Ingest:
             for _ in range(WRITERS):
                 tasks.create_task(self._write_from(queue))
             # in a thread, since a source waits for disks and for other people's servers
-            while taken := await asyncio.to_thread(_next, source):
+            while taken := await asyncio.to_thread(self._next, source):
                 if kept := self._sift(taken):
                     await queue.put(kept)
             for _ in range(WRITERS):
                 await queue.put(None)
+
+    def _next(self, source: Source) -> list[Candidate | Refusal]:
+        """What comes next; what was taken when a server stops answering is kept."""
+        taken: list[Candidate | Refusal] = []
+        try:
+            for item in islice(source.candidates, source.batch):
+                taken.append(item)
+        except NotNowError as error:
+            self._interrupted = error
+        return taken
 
     def _refuse(self, source: str, reason: str) -> None:
         self.report.refuse(Refusal(source, reason))

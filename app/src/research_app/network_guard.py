@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import httpcore
 
-from research_app.refusal import RefusedError
+from research_app.refusal import NotNowError, RefusedError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -178,6 +178,12 @@ class GuardedBackend(httpcore.NetworkBackend):
     def _addresses(self, host: str, port: int) -> list[Address]:
         try:
             found = self._resolve(host, port)
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN:
+                raise NotNowError(
+                    f"there is no server called {host}, or its name cannot be looked up now"
+                ) from None
+            raise RefusedError(f"there is no server called {host}") from None
         except (OSError, UnicodeError):
             raise RefusedError(f"there is no server called {host}") from None
         return check(host, found, self._allowed)

@@ -16,6 +16,7 @@ from research_app.ingest import Report
 from research_app.jobs.handlers import HANDLERS, Handler
 from research_app.jobs.record import Job, State, UnfitJobError
 from research_app.jobs.store import LEASE_SECONDS, JobStore, insist, opened
+from research_app.refusal import NotNowError
 from research_app.services import Services, build
 from research_app.settings import Settings
 from research_app.sources import UnknownSourceError
@@ -98,6 +99,8 @@ class Runner:
             await self._ended(store, job, "failed", str(error))
         except IndexUnavailableError as error:
             await self._try_later(store, job, f"OpenSearch: {error}")
+        except NotNowError as error:
+            await self._try_later(store, job, str(error), error.seconds)
         except Exception as error:
             logger.exception("job %s", job.id)
             await self._try_later(store, job, type(error).__name__)
@@ -144,12 +147,15 @@ class Runner:
         except Exception as error:  # the keeper sends it
             logger.warning("job %s cannot be sent: %s", identity, type(error).__name__)
 
-    async def _try_later(self, store: JobStore, job: Job, reason: str) -> None:
+    async def _try_later(
+        self, store: JobStore, job: Job, reason: str, asked: float | None = None
+    ) -> None:
         section = self._settings.jobs
         if job.attempts >= section.max_attempts:
             await self._ended(store, job, "dead", reason)
             return
-        wait = backoff(job.attempts, section.retry_seconds)
+        wait = max(backoff(job.attempts, section.retry_seconds), asked or 0.0)
+        wait = min(wait, MAX_BACKOFF_SECONDS)
         message = f"{reason}; try {job.attempts + 1} in {wait:.0f} s"
         logger.warning("job %s: %s", job.id, message)
         await insist(lambda: store.queue_again(job, message, time.time() + wait))
