@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 import tracemalloc
+import uuid
 import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -14,12 +15,15 @@ from http.server import BaseHTTPRequestHandler
 import httpcore
 import pytest
 import trustme
+from conftest import make_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from local_web import LocalWeb, answer, fetcher, local_web
+from redis import Redis
 
-from research_app.fetch import Fetcher, Pace
+from research_app.fetch import Fetcher
 from research_app.network_guard import Deadline, GuardedBackend, check, special
+from research_app.pace import Pace, SharedPace
 from research_app.refusal import NotNowError
 from research_app.settings import Fetch
 from research_app.sources.document import RefusedError
@@ -212,6 +216,22 @@ def test_a_name_that_cannot_be_looked_up_now() -> None:
         Fetcher(Fetch(), away).get("http://media.example.org/")
 
 
+def test_a_resolver_that_takes_too_long() -> None:
+    done = threading.Event()
+
+    def slow(*_: object) -> list[str]:
+        done.wait(60)
+        return ["127.0.0.1"]
+
+    settings = Fetch(seconds=0.2, pause_seconds=0)
+    try:
+        with pytest.raises(NotNowError, match=r"does not answer within 0\.2 seconds"):
+            Fetcher(settings, slow).get("http://media.example.org/")
+        assert not done.is_set()
+    finally:
+        done.set()
+
+
 def test_the_next_address_is_tried(web: LocalWeb) -> None:
     web.routes["/"] = answer(b"here")
     settings = Fetch.model_validate({"allow": ["127.0.0.0/8"], "pause_seconds": 0})
@@ -365,6 +385,50 @@ def test_requests_to_one_host_keep_their_distance() -> None:
     for host in ("a", "a", "b", "a"):
         pace.wait(host, 3)
     assert [round(wait) for wait in waits] == [3, 6]
+
+
+@pytest.mark.integration
+def test_the_jobs_of_all_hosts_keep_one_distance(redis_url: str) -> None:
+    prefix = f"pace-test-{uuid.uuid4().hex[:8]}:"
+    settings = make_settings(
+        cache={"enabled": True, "url": redis_url, "tls": False, "prefix": prefix}
+    )
+    waits: list[float] = []
+
+    def turn_over(seconds: float) -> None:
+        waits.append(seconds)
+        redis.delete(f"{prefix}turn:arxiv.example")
+
+    with Redis.from_url(redis_url) as redis:
+        hosts = [SharedPace(settings, Pace(waits.append), turn_over) for _ in range(3)]
+        for pace in hosts:
+            pace.wait("arxiv.example", 100)
+        hosts[0].wait("other.example", 100)
+        assert [round(seconds, -1) for seconds in waits] == [100, 100]
+        hosts[0].wait("other.example", 0)
+        redis.delete(f"{prefix}turn:arxiv.example", f"{prefix}turn:other.example")
+        assert not redis.keys(f"{prefix}*")
+
+
+@pytest.mark.parametrize("cache", [{}, {"enabled": True, "url": "redis://127.0.0.1:9/0"}])
+def test_without_a_cache_tier_the_jobs_of_one_process_keep_their_distance(
+    cache: dict[str, object],
+) -> None:
+    waits: list[float] = []
+    own = Pace(waits.append)
+    for _ in range(2):
+        SharedPace(make_settings(cache=cache), own).wait("arxiv.example", 3)
+    assert [round(seconds) for seconds in waits] == [3]
+
+
+def test_a_fetcher_waits_for_its_turn(web: LocalWeb) -> None:
+    web.routes["/a"] = answer(status=302, Location="/b")
+    web.routes["/b"] = answer(b"here")
+    turns: list[tuple[str, float]] = []
+    settings = Fetch.model_validate({"allow": ["127.0.0.0/8"], "pause_seconds": 1})
+    asking = Fetcher(settings, wait=lambda *turn: turns.append(turn))
+    asking.get(f"{web.url}/a", pause=3)
+    assert turns == [("127.0.0.1", 3), ("127.0.0.1", 3)]
 
 
 def test_threads_share_one(web: LocalWeb) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import httpx
 
 from research_app import __version__
 from research_app.network_guard import Deadline, GuardedBackend, Resolve, resolve
+from research_app.pace import OF_THIS_PROCESS
 from research_app.refusal import NotNowError, RefusedError
 from research_app.settings import Fetch
 
@@ -35,6 +35,8 @@ PIECE = 64 * 1024
 
 # what becomes of the body of an answer, which comes in pieces
 Take = Callable[[Iterator[bytes]], bytes]
+# waits for the turn of a request to a host, when they have to be some seconds apart
+Wait = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +49,14 @@ class Fetched:
     charset: str | None
 
 
-class Pace:
-    """Requests to one host, no faster than a polite visitor would make them."""
-
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._free: dict[str, float] = {}
-
-    def wait(self, host: str, pause: float) -> None:
-        """Wait for the turn of this request."""
-        with self._lock:
-            now = time.monotonic()
-            self._free = {name: at for name, at in self._free.items() if at > now}
-            turn = self._free.get(host, now)
-            self._free[host] = turn + pause
-        if turn > now:
-            self._sleep(turn - now)
-
-
 class Fetcher:
     """Fetches within the limits of the settings; threads may share one."""
 
-    def __init__(self, settings: Fetch, resolver: Resolve = resolve) -> None:
+    def __init__(
+        self, settings: Fetch, resolver: Resolve = resolve, wait: Wait = OF_THIS_PROCESS.wait
+    ) -> None:
         self._settings = settings
-        self._pace = Pace()
+        self._wait = wait
         self._deadline = Deadline()
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl.create_default_context(cafile=settings.tls_ca or None),
@@ -106,10 +91,10 @@ class Fetcher:
         """What an address gives in the end, its content in the hands of `take`."""
         if not self._settings.enabled:
             raise RefusedError("fetching from the web is switched off on this site")
-        wait = max(pause or 0, self._settings.pause_seconds)
+        seconds_apart = max(pause or 0, self._settings.pause_seconds)
         address = _parsed(url)
         for _ in range(MAX_REDIRECTS + 1):
-            self._pace.wait(address.host, wait)
+            self._wait(address.host, seconds_apart)
             answer = self._ask(address, seconds, limit, take)
             if isinstance(answer, Fetched):
                 return answer

@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
 
 import httpcore
 
@@ -165,7 +166,7 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         options = list(socket_options or ())
         failure: Exception = httpcore.ConnectError("the name has no address")
-        for address in self._addresses(host, port):
+        for address in self._addresses(host, port, timeout):
             try:
                 stream = self._sockets.connect_tcp(
                     str(address), port, self._deadline.within(timeout), local_address, options
@@ -175,9 +176,9 @@ class GuardedBackend(httpcore.NetworkBackend):
                 failure = error
         raise failure
 
-    def _addresses(self, host: str, port: int) -> list[Address]:
+    def _addresses(self, host: str, port: int, timeout: float | None) -> list[Address]:
         try:
-            found = self._resolve(host, port)
+            found = self._looked_up(host, port, timeout)
         except socket.gaierror as error:
             if error.errno == socket.EAI_AGAIN:
                 raise NotNowError(
@@ -187,3 +188,18 @@ class GuardedBackend(httpcore.NetworkBackend):
         except (OSError, UnicodeError):
             raise RefusedError(f"there is no server called {host}") from None
         return check(host, found, self._allowed)
+
+    def _looked_up(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
+        """What the resolver says, which has time-outs of its own, as long as there is time."""
+        answer: Future[Sequence[str]] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self._resolve(host, port))
+            except Exception as error:
+                answer.set_exception(error)
+
+        threading.Thread(target=ask, name="resolver", daemon=True).start()
+        if wait({answer}, self._deadline.within(timeout)).not_done:
+            raise httpcore.ConnectTimeout(f"looking up {host} takes too long")
+        return answer.result()

@@ -25,6 +25,7 @@ from research_app.index.usage import Usage
 from research_app.jobs.service import JobService
 from research_app.limits.rates import Rates
 from research_app.metrics import ActiveUsers
+from research_app.pace import SharedPace
 from research_app.pictures import Pictures
 from research_app.search import meaning as meaning_module
 from research_app.search.gate import Gate
@@ -115,7 +116,7 @@ class Services:
 
 
 def _tools(settings: Settings) -> Tools:
-    fetcher = Fetcher(settings.fetch)
+    fetcher = Fetcher(settings.fetch, wait=SharedPace(settings).wait)
     return Tools(fetcher, Pictures(fetcher), whisper.recogniser(settings.speech))
 
 
