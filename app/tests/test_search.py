@@ -30,11 +30,13 @@ WRONG = [
     ({"q": "abc", "page": 101}, "only the first 100 pages can be shown"),
     ({"q": "abc", "size": 0}, "size"),
     ({"q": "abc", "size": 101}, "at most 100 results"),
-    ({"q": "abc", "size": "ten"}, "size"),
-    ({"q": "abc", "year": 99}, "year"),
+    ({"q": "abc", "size": "ten"}, "size: not a whole number"),
+    ({"q": "abc", "year": "soon"}, "year: not a whole number"),
+    ({"q": "abc", "year": 99}, "year: has to be 1000 or more"),
+    ({"q": "abc", "venue": ["v"] * 21}, "venue: too long: 21 where at most 20 are taken"),
     ({"q": "abc", "year_from": 2020, "year_to": 2019}, "year_from is after year_to"),
-    ({"q": "abc", "kind": ["book"]}, "kind"),
-    ({"q": "abc", "sort": "size"}, "sort"),
+    ({"q": "abc", "kind": ["book"]}, "kind: not 'paper', 'video' or 'podcast'"),
+    ({"q": "abc", "sort": "size"}, "sort: not 'relevance', 'newest', 'oldest' or 'title'"),
 ]
 
 

@@ -48,6 +48,32 @@ def test_a_mistake_is_named(change: dict[str, Any], message: str) -> None:
     assert "secret" not in str(caught.value) or "secrets are files" in str(caught.value)
 
 
+@pytest.mark.parametrize("section", ["opensearch", "cache", "fetch", "answer", "oidc"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("-----BEGIN NOTHING-----", "holds no certificate that can be read"),
+    ],
+)
+def test_a_bundle_of_certificates_that_cannot_be_used(
+    tmp_path: Path, section: str, content: str | None, reason: str
+) -> None:
+    bundle, path = tmp_path / "ca.pem", tmp_path / "settings.toml"
+    if content is not None:
+        bundle.write_text(content)
+    sections = {
+        "opensearch": 'urls = ["https://os1:9200"]',
+        "server": "tls = false",
+        "cache": "enabled = false",
+    }
+    sections[section] = f'{sections.get(section, "")}\ntls_ca = "{bundle}"'
+    path.write_text("\n".join(f"[{name}]\n{keys}" for name, keys in sections.items()))
+    with pytest.raises(SettingsError) as caught:
+        settings.load(path)
+    assert str(caught.value) == f"{path}: {section}.tls_ca: {bundle} {reason}"
+
+
 def test_the_example_is_complete_and_true() -> None:
     """Every key is in the example, with its default where the comment claims one."""
     example = tomllib.loads(EXAMPLE.read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -383,6 +384,23 @@ def parse(data: dict[str, Any], credentials: Credentials, path: Path) -> Setting
         raise SettingsError(_explain(error, path)) from None
 
 
+def _check_certificates(loaded: Settings, path: Path) -> None:
+    """Name the setting whose bundle of certificates cannot be used, before anything needs it."""
+    for name in Settings.model_fields:
+        bundle = getattr(getattr(loaded, name), "tls_ca", "")
+        try:
+            if bundle:
+                ssl.create_default_context(cafile=bundle)
+        except ssl.SSLError:
+            raise SettingsError(
+                f"{path}: {name}.tls_ca: {bundle} holds no certificate that can be read"
+            ) from None
+        except OSError as error:
+            raise SettingsError(
+                f"{path}: {name}.tls_ca: {bundle} cannot be read: {error.strerror}"
+            ) from None
+
+
 def load(path: Path | None = None, credentials_directory: Path | None = None) -> Settings:
     """Read the settings of this process from where its environment says they are."""
     if path is None:
@@ -396,4 +414,6 @@ def load(path: Path | None = None, credentials_directory: Path | None = None) ->
         raise SettingsError(f"{path}: not TOML: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
-    return parse(data, credentials, path)
+    loaded = parse(data, credentials, path)
+    _check_certificates(loaded, path)
+    return loaded

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from research_app.problems import in_words
 from research_app.sources.document import Kind, one_line
 
 Sort = Literal["relevance", "newest", "oldest", "title"]
@@ -105,7 +106,7 @@ def first_problem(problems: Any) -> str:
     """A validation error in one sentence."""
     problem = problems[0]
     place = [str(part) for part in problem["loc"] if part not in ("query", "path")]
-    message = problem["msg"].removeprefix("Value error, ")
+    message = in_words(problem)
     if place and place[0] == "q" and problem["type"] == "missing":
         return "a query is needed: 3 to 500 characters"
     if place and place[0] in FURTHEST and problem["type"] == "less_than_equal":

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from research_app.files import KEY, FileStore
 from research_app.plain_text import clean, one_line
+from research_app.problems import in_words
 from research_app.refusal import RefusedError
 
 __all__ = [
@@ -236,8 +237,11 @@ def ready(document: Document, source: str) -> Candidate:
 
 
 def _in_words(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_context=False)[0]
-    field = str(problem["loc"][0]) if problem["loc"] else "document"
+    problem = error.errors(include_url=False)[0]
+    *around, field = [
+        f"entry {part + 1}" if isinstance(part, int) else part
+        for part in problem["loc"] or ("document",)
+    ]
     if problem["type"] in ("missing", "string_too_short", "too_short"):
-        return f"no {field}"
-    return f"{field}: {problem['msg'].removeprefix('Value error, ').lower()}"
+        return f"{', '.join(around)}: no {field}" if around else f"no {field}"
+    return f"{', '.join((*around, field))}: {in_words(problem)}"
