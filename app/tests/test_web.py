@@ -352,3 +352,17 @@ def test_citations(change: dict[str, Any], start: str) -> None:
     assert r"100\% \{it\}" in entry
     assert entry.count("{") == entry.count("}")
     assert re.search(r"doi = \{10\.1/a_b\}", entry)
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("https://e.org/a}b", "https://e.org/a%7Db"),
+        ("https://e.org/{a}\\ b", "https://e.org/%7Ba%7D%5C%20b"),
+        ("https://e.org/a_b?c=%20&d#e~", "https://e.org/a_b?c=%20&d#e~"),
+    ],
+)
+def test_addresses_end_no_citation(address: str, written: str) -> None:
+    entry = bibtex({"kind": "paper", "title": "T", "url": address, "doi": address})
+    assert f"  doi = {{{written}}},\n  url = {{{written}}},\n" in entry
+    assert entry.count("{") == entry.count("}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -21,6 +22,11 @@ _SPECIAL = {
 
 def _escaped(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def _verbatim(address: str) -> str:
+    """What BibTeX takes as it is, so that only what would end it early is written otherwise."""
+    return re.sub(r"[\s{}\\]", lambda found: quote(found[0]), address)
 
 
 def _key(item: dict[str, Any]) -> str:
@@ -44,8 +50,8 @@ def bibtex(item: dict[str, Any]) -> str:
         "author": " and ".join(map(_escaped, item.get("authors", []))),
         "year": str(item.get("year") or ""),
         "journal" if journal else "booktitle": _escaped(venue),
-        "doi": item.get("doi", ""),
-        "url": item.get("url") or "",
+        "doi": _verbatim(item.get("doi", "")),
+        "url": _verbatim(item.get("url") or ""),
     }
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
     return "\n".join([f"@{form}{{{_key(item)},", *lines, "}"])
