@@ -102,6 +102,26 @@ def test_faults_in_words(
     assert [record.levelno for record in caplog.records] == ([level] if level else [])
 
 
+TOTALS = [
+    ({"a.pdf": b"x", "b.pdf": b"y"}, "", 2),
+    ({"a.pdf": b"x", "b.bib": b"@misc{a, title={T}}"}, "", None),
+    ({"feed.rss": feed("").encode()}, "feed.rss", 2),
+    ({"z.jsonl": b"{}\n{}\n"}, "z.jsonl", None),
+]
+
+
+@pytest.mark.parametrize(("files", "name", "total"), TOTALS)
+def test_how_many_there_are_to_come(
+    tmp_path: Path, files: dict[str, bytes], name: str, total: int | None
+) -> None:
+    for each, content in files.items():
+        (tmp_path / each).write_bytes(content)
+    source = open_source(tmp_path / name, "paper")
+    found = list(source.candidates)
+    assert source.total.count == total
+    assert total in (None, len(found))
+
+
 def test_what_may_be_had_later_is_no_refusal_of_a_source() -> None:
     def away() -> Iterator[Candidate | Refusal]:
         yield Refusal("a:1", "no title")

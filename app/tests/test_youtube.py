@@ -82,7 +82,7 @@ def test_a_video_and_what_is_said_in_it(web: LocalWeb) -> None:
     web.routes["/en.vtt"] = answer(VTT.encode(), "text/vtt")
     tracks = {"en": [{"ext": "json3", "url": "x"}, {"ext": "vtt", "url": f"{web.url}/en.vtt"}]}
     told = Told(info(automatic_captions=tracks))
-    (found,) = documents(read_address(URL, "paper", TOOLS, told))
+    (found,) = documents(read_address(URL, "paper", TOOLS, informant=told))
     assert found == {
         "id": "youtube-Ahg8OBYixL0",
         "kind": "video",
@@ -134,7 +134,7 @@ def test_a_list_of_videos(web: LocalWeb) -> None:
         info(id="ddddddddddd", webpage_url="d"),
     ]
     url = "https://www.youtube.com/playlist?list=PL1"
-    found = loaded(read_address(url, "video", TOOLS, Told({"entries": entries})))
+    found = loaded(read_address(url, "video", TOOLS, informant=Told({"entries": entries})))
     assert [each["id"] for each in found.values() if isinstance(each, dict)] == [
         "youtube-Ahg8OBYixL0",
         "youtube-ddddddddddd",

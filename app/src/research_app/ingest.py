@@ -49,6 +49,7 @@ class Report:
     refused: int = 0
     # the first of them, as many as are kept: a small archive can hold millions of bad lines
     refusals: list[Refusal] = field(default_factory=list)
+    total: int | None = None
 
     def refuse(self, refusal: Refusal) -> None:
         """Count what is not taken."""
@@ -154,6 +155,7 @@ class Ingest:
                 tasks.create_task(self._write_from(queue))
             # in a thread, since a source waits for disks and for other people's servers
             while taken := await asyncio.to_thread(self._next, source):
+                self.report.total = source.total.count
                 if kept := self._sift(taken):
                     await queue.put(kept)
             for _ in range(WRITERS):

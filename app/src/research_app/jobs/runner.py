@@ -170,6 +170,7 @@ class Runner:
 def _count(job: Job, report: Report) -> None:
     job.seen, job.new, job.changed = report.seen, report.new, report.changed
     job.unchanged, job.refused = report.unchanged, report.refused
+    job.total = report.total
 
 
 async def _quietly(work: Awaitable[object]) -> object:

@@ -16,7 +16,7 @@ from research_app.sources import (
     recording_folder,
     youtube,
 )
-from research_app.sources.document import Candidate, Kind, Refusal, RefusedError, Source
+from research_app.sources.document import Candidate, Kind, Refusal, RefusedError, Source, Total
 from research_app.sources.outcome import guarded
 from research_app.sources.tools import NO_TOOLS, Tools
 
@@ -53,30 +53,34 @@ def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:
         return Source(arxiv.read(str(location), kind, tools), batch=arxiv.PAGE)
     if is_address(str(location)):
         reader = youtube if youtube.is_youtube(str(location)) else podcast
-        return Source(reader.read_address(str(location), kind, tools), batch=16)
+        total = Total()
+        found = reader.read_address(str(location), kind, tools, total)
+        return Source(found, batch=16, total=total)
     path = Path(location)
     if not path.exists():
         raise UnknownSourceError(f"{path}: no such file or directory")
     if path.is_dir():
-        if folder.files(path):
-            return Source(folder.read(path, kind, tools), batch=_few_or(32, tools))
+        if files := folder.files(path):
+            found, total = folder.read(path, kind, tools), Total(folder.total(files))
+            return Source(found, _few_or(32, tools), total=total)
         raise UnknownSourceError(f"{path}: nothing to read in this directory or below it")
     return _file(path, kind, tools)
 
 
 def _file(path: Path, kind: Kind, tools: Tools) -> Source:
     """Choose the reader of a file by its name."""
+    total = Total()
     recording = partial(recording_folder.read, [path], path.parent, kind, tools)
     readers: tuple[tuple[tuple[str, ...], int, Callable[[], Found]], ...] = (
         ((".pdf",), 16, partial(pdf_folder.read, path, kind)),
         (folder.JSON_LINES, 500, partial(folder.read_lines, path, kind, tools)),
         (bibtex.SUFFIX, 200, partial(bibtex.read, path, kind)),
         (recording_folder.SUFFIXES, 16, recording),
-        (podcast.SUFFIX, _few_or(16, tools), partial(podcast.read, path, kind, tools)),
+        (podcast.SUFFIX, _few_or(16, tools), partial(podcast.read, path, kind, tools, total)),
     )
     for suffixes, batch, read in readers:
         if path.name.lower().endswith(suffixes):
-            return Source(read(), batch)
+            return Source(read(), batch, total=total)
     raise UnknownSourceError(
         f"{path}: give a .jsonl, .jsonl.gz or .bib file, a PDF, a recording, captions (.vtt, .srt),"
         " a podcast's feed (.rss, .xml), arxiv:NUMBER or arxiv:WORDS, or a directory"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -35,6 +35,7 @@ __all__ = [
     "Refusal",
     "RefusedError",
     "Source",
+    "Total",
     "Workshop",
     "clean",
     "content_hash",
@@ -194,6 +195,13 @@ class Candidate:
     load: Callable[[Workshop], Awaitable[dict[str, Any]]]
 
 
+@dataclass(slots=True)
+class Total:
+    """How many documents a source gives; None where nobody knows, or not yet."""
+
+    count: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """What one path holds, and how many of it make a batch worth its round trip.
@@ -206,6 +214,7 @@ class Source:
     batch: int
     root: str = ""
     kind: Kind = "paper"
+    total: Total = field(default_factory=Total)
 
 
 def content_hash(*parts: bytes) -> str:

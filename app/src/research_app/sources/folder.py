@@ -23,6 +23,12 @@ def files(root: Path) -> list[Path]:
     )
 
 
+def total(found: list[Path]) -> int | None:
+    """How many documents are in files, where their number tells it."""
+    papers = all(path.name.lower().endswith(".pdf") for path in found)
+    return len(found) if papers else None
+
+
 def read(root: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """Every document; a file that a catalogue names is read with it and not once more."""
     found = files(root)

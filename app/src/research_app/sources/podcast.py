@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from research_app.extract.media import AUDIO, VIDEO
 from research_app.extract.transcripts import SUFFIXES, form_of
 from research_app.sources.address import join, split
-from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
+from research_app.sources.document import Candidate, Kind, Refusal, RefusedError, Total
 from research_app.sources.outcome import outcome
 from research_app.sources.podcast_feed import MAX_BYTES, Episode, Feed, parse
 from research_app.sources.recording import Recording, Transcript, candidate, inside, media_kind
@@ -58,17 +58,26 @@ def looks_like_a_feed(path: Path) -> bool:
     return b"<rss" in head
 
 
-def read(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
+def read(
+    path: Path, kind: Kind, tools: Tools, total: Total | None = None
+) -> Iterator[Candidate | Refusal]:
     """The episodes of a feed that lies here, with the transcripts that lie beside it."""
     feed = _read_file(path)
+    if total is not None:
+        total.count = len(feed.episodes)
     origin = Origin(path.name, folder=path.parent)
     yield from _episodes(feed, origin, kind, tools, beside(feed, path.parent))
 
 
-def read_address(url: str, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
+def read_address(
+    url: str, kind: Kind, tools: Tools, total: Total | None = None
+) -> Iterator[Candidate | Refusal]:
     """The episodes of a feed on the web."""
     found = tools.web.get(url)
-    yield from _episodes(parse(found.content), Origin(url, url=found.url), kind, tools, {})
+    feed = parse(found.content)
+    if total is not None:
+        total.count = len(feed.episodes)
+    yield from _episodes(feed, Origin(url, url=found.url), kind, tools, {})
 
 
 def claimed(path: Path) -> set[Path]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from research_app.refusal import RefusedError
 from research_app.sources.address import split
-from research_app.sources.document import Candidate, Kind, Refusal
+from research_app.sources.document import Candidate, Kind, Refusal, Total
 from research_app.sources.outcome import outcome
 from research_app.sources.recording import Recording, Transcript, candidate, media_kind
 from research_app.sources.tools import Tools
@@ -78,14 +78,21 @@ def is_youtube(url: str) -> bool:
 
 
 def read_address(
-    url: str, kind: Kind, tools: Tools, informant: Informant | None = None
+    url: str,
+    kind: Kind,
+    tools: Tools,
+    total: Total | None = None,
+    informant: Informant | None = None,
 ) -> Iterator[Candidate | Refusal]:
     """One video, or those of a playlist or a channel."""
     if not tools.has_web:
         raise RefusedError("fetching from the web is switched off on this site")
     found = (informant or YtDlp()).information(url)
     entries = found.get("entries")
-    for info in [found] if entries is None else entries[:MAX_VIDEOS]:
+    videos = [found] if entries is None else entries[:MAX_VIDEOS]
+    if total is not None:
+        total.count = len(videos)
+    for info in videos:
         source = str((info or {}).get("webpage_url") or url)
         yield outcome(source, partial(_candidate, info or {}, kind, tools))
 
