@@ -270,10 +270,10 @@ def test_what_may_pass_is_tried_again_and_then_given_up(queue: Queue) -> None:
     assert first.message == "RuntimeError; try 2 in 0 s"
     second = attempt(queue, identity, broken)
     assert (second.state, second.message) == ("dead", "RuntimeError")
-    assert queue.ask(lambda jobs: jobs.store.dead()) == [identity]
+    assert queue.ask(lambda jobs: jobs.store.depth())["dead"] == 1
     again = queue.ask(lambda jobs: jobs.retry(identity))
     assert (again.state, again.attempts, again.created) == ("queued", 0, first.created)
-    assert queue.ask(lambda jobs: jobs.store.dead()) == []
+    assert queue.ask(lambda jobs: jobs.store.depth())["dead"] == 0
 
 
 @pytest.fixture
@@ -306,6 +306,7 @@ def test_a_server_that_is_away_for_now_is_asked_again(
     web.routes["/feed"] = answer(FEED)
     second = attempt(queue, identity, HANDLERS["ingest"])
     assert (second.state, second.new, second.attempts) == ("done", 1, 2)
+    assert (second.seen, second.total) == (1, 1)
 
 
 @pytest.mark.integration
@@ -372,11 +373,29 @@ def test_a_job_that_kills_its_worker_is_given_up(queue: Queue) -> None:
         async with opened(queue.settings) as store:
             assert await store.claim(identity, "here", "token")
             assert await store.claim(identity, "there", "other") is None
-            await store.release(identity)
+        queue.redis.delete(f"{queue.name}:jobs:lease:{identity}")
 
     asyncio.run(crash_and_return())
     job = attempt(queue, identity, HANDLERS["ingest"])
     assert (job.state, job.message) == ("dead", "it ended its worker again and again")
+
+
+@pytest.mark.integration
+def test_of_many_dead_jobs_the_newest_are_kept(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "KEPT", 2)
+    queue.data["jobs"]["max_attempts"] = 1
+
+    async def broken(_: Services, __: Job, ___: Progress) -> Report:
+        raise RuntimeError
+
+    jobs = [queue.submit(f"/srv/{n}") for n in range(4)]
+    for identity in jobs:
+        Runner(queue.settings, {"ingest": broken}, "here").run(identity)
+    assert not queue.redis.exists(*(f"{queue.name}:jobs:job:{each}" for each in jobs[:2]))
+    assert [queue.job(each).state for each in jobs[2:]] == ["dead", "dead"]
+    assert queue.ask(lambda found: found.store.depth())["dead"] == 2
 
 
 @pytest.mark.integration

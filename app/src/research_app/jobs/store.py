@@ -2,7 +2,8 @@
 
 Below `<prefix>jobs:` are `job:ID` (the record), `lease:ID` (who works on it), `due` (when somebody
 must look at an unfinished job), `all` (ids by age) and `dead` (ids that were given up). Records
-of ended jobs expire; the others have no time to live, so the cache does not evict them.
+of ended jobs expire, those of dead ones go with their place among the newest dead; the others have
+no time to live, so the cache does not evict them.
 """
 
 from __future__ import annotations
@@ -74,12 +75,6 @@ class JobStore:
                     pipe.hgetall(self._key(f"job:{identity.decode()}"))
                 records = await pipe.execute()
         return [job for fields in records if (job := _job(fields)) is not None]
-
-    async def dead(self) -> list[str]:
-        """The jobs that were given up, newest first."""
-        with self._answering():
-            found = await self._redis.lrange(self._key("dead"), 0, -1)
-        return [identity.decode() for identity in found]
 
     async def depth(self) -> dict[str, int]:
         """How many jobs are unfinished, how many messages wait, how many jobs are dead."""
@@ -165,14 +160,17 @@ class JobStore:
             if job.state == "dead":
                 pipe.lrem(self._key("dead"), 0, job.id)
                 pipe.lpush(self._key("dead"), job.id)
-                pipe.ltrim(self._key("dead"), 0, KEPT - 1)
             else:
                 pipe.expire(self._key(f"job:{job.id}"), self._section.keep_days * 86400)
             await pipe.execute()
+        if job.state == "dead":
+            await self._forget_oldest_dead()
 
-    async def release(self, identity: str) -> None:
-        """Give a job back without a word."""
-        await self._redis.delete(self._key(f"lease:{identity}"))
+    async def _forget_oldest_dead(self) -> None:
+        """Nobody tries a job again that a thousand younger ones have pushed out of sight."""
+        while await self._redis.llen(self._key("dead")) > KEPT:
+            if oldest := await self._redis.rpop(self._key("dead")):
+                await self._redis.delete(self._key(f"job:{oldest.decode()}"))
 
     async def due(self) -> list[str]:
         """The jobs that need another message now; one worker at a time gets them."""
