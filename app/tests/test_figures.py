@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,9 +114,8 @@ def test_placing_anything(drawn: list[Box], labels: list[Box]) -> None:
 def test_clusters_do_not_depend_on_luck(drawn: list[Box]) -> None:
     found = placement.clusters(drawn, PAGE)
     assert all(box.width >= placement.MIN_SIDE for box in found)
-    assert placement.clusters(found, PAGE) == found or len(placement.clusters(found, PAGE)) <= len(
-        found
-    )
+    assert set(placement.clusters(drawn[::-1], PAGE)) == set(found)
+    assert not any(one.near(other, placement.NEAR) for one, other in combinations(found, 2))
 
 
 @given(st.lists(st.tuples(st.text(max_size=30), boxes()), max_size=20))

@@ -19,7 +19,8 @@ _TIME = r"(?:\d+:)?\d{1,2}:\d{1,2}(?:[.,]\d+)?"
 _TIMING = re.compile(rf"\s*(?P<start>{_TIME})\s*-->\s*(?P<end>{_TIME})(?=\s|$)")
 _NUMBER = re.compile(r"\d+")
 _STYLING = re.compile(r"\{\\[^}]*\}|\{[biu]\}", re.I)  # SubStation marks in SRT files
-_TAG = re.compile(r"<[^<>]*>")
+# a tag begins with its name, or is a time; what people say of numbers does neither
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.]+>")
 _SPEAKER = re.compile(r"<v(?:\.[\w.-]+)?\s+([^>]{1,100})>")
 _TURN = re.compile(r"^\s*(?:-|>>+)\s*")
 
