@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,18 @@ BAD_FEEDS = [
 def test_feeds_that_are_refused(content: bytes, reason: str) -> None:
     with pytest.raises(RefusedError, match=f"^{reason}"):
         parse(content)
+
+
+@pytest.mark.parametrize("part", ["<a/>" * 2_000_000, "<a x='' y='' z=''/>" * 400_000])
+def test_a_feed_of_millions_of_parts_takes_little_memory(part: str) -> None:
+    content = feed(part)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RefusedError, match="over 500,000 elements and attributes"):
+            parse(content)
+        assert tracemalloc.get_traced_memory()[1] < 200 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_feed_without_episodes_or_too_large(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from research_app.extract.transcripts import PREFERENCE, Form, form_of
 from research_app.sources.document import RefusedError, one_line
 
 MAX_BYTES = 64 * 2**20
+# ten thousand episodes with fifty each
+MAX_PARTS = 500_000
 MAX_DESCRIPTION = 20_000
 
 ITUNES = "{http://www.itunes.com/dtds/podcast-1.0.dtd}"
@@ -71,7 +74,7 @@ def parse(content: bytes) -> Feed:
     if len(content) > MAX_BYTES:
         raise RefusedError(f"larger than {MAX_BYTES // 2**20} MiB: not a feed")
     try:
-        root = ElementTree.fromstring(content)
+        root = _root(content)
     except DefusedXmlException:
         raise RefusedError(
             "the feed defines entities, which can pull in files of this machine or fill its"
@@ -88,6 +91,19 @@ def parse(content: bytes) -> Feed:
     if root.tag != "rss" or channel is None:
         raise RefusedError("not a podcast's feed: it is XML, but not RSS with a channel")
     return _feed(channel)
+
+
+def _root(content: bytes) -> Element:
+    """The tree of a feed, as long as it does not need far more memory than its text."""
+    count = 0
+    root: Element | None = None
+    for _, element in ElementTree.iterparse(io.BytesIO(content), ("start",)):
+        root = element if root is None else root
+        count += 1 + len(element.attrib)
+        if count > MAX_PARTS:
+            raise RefusedError(f"over {MAX_PARTS:,} elements and attributes: not a feed")
+    assert root is not None  # noqa: S101 - without a root it is malformed
+    return root
 
 
 def _feed(channel: Element) -> Feed:
