@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from loading import loaded
 
+from research_app.refusal import NotNowError
 from research_app.sources import absolute, arxiv, open_source
 from research_app.sources.document import Candidate, Refusal, RefusedError
 from research_app.sources.tools import Tools
@@ -132,6 +133,21 @@ def test_what_is_refused(answer: bytes, reason: str) -> None:
     (item,), _ = read("arxiv:1911.12281", answer)
     assert isinstance(item, Refusal)
     assert item.reason == reason
+
+
+def test_an_interface_that_is_away_for_now_refuses_nothing() -> None:
+    class Away(FakeWeb):
+        def get(self, url: str, **options: Any) -> Any:
+            if not self.answers:
+                raise NotNowError("export.arxiv.org answers 503", 5)
+            return super().get(url, **options)
+
+    web = Away(feed(2, ENTRY.format(number="2001.00001")))
+    source = open_source("arxiv:zebra", "paper", Tools(fetcher=web))  # type: ignore[arg-type]
+    first = next(source.candidates)
+    assert isinstance(first, Candidate)
+    with pytest.raises(NotNowError):
+        next(source.candidates)
 
 
 def test_without_the_web() -> None:
