@@ -203,7 +203,7 @@ def test_clean_text(text: str) -> None:
     )
     assert not any(letter < " " and letter not in "\t\n\r" for letter in found)
     line = one_line(text)
-    assert one_line(line) == line
+    assert one_line(line) == line == " ".join(clean(text).split())
     assert "\n" not in line
 
 

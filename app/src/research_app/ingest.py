@@ -208,10 +208,10 @@ class Ingest:
                 self.report.unchanged += 1
             else:
                 wanted.append((item, "changed"))
-        documents = await asyncio.gather(*(self._load(item) for item, _ in wanted))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         taken = [
-            (item, state, fields)
-            for (item, state), fields in zip(wanted, documents, strict=True)
+            (item, state, _stamped(item, fields, now))
+            for (item, state), fields in zip(wanted, await self._loaded(wanted), strict=True)
             if fields is not None
         ]
         if self._meaning is not None:
@@ -233,19 +233,19 @@ class Ingest:
         found = await self._call(request)
         return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}
 
+    async def _loaded(self, wanted: list[tuple[Candidate, State]]) -> list[dict[str, Any] | None]:
+        """The fields of each; for those at hand a task each would cost more than all the rest."""
+        items = [item for item, _ in wanted]
+        waited_for = [self._load(item) for item in items if item.at_hand is None]
+        later = iter(await asyncio.gather(*waited_for))
+        return [next(later) if item.at_hand is None else item.at_hand for item in items]
+
     async def _load(self, item: Candidate) -> dict[str, Any] | None:
         try:
-            fields = await item.load(self._workshop)
+            return await item.load(self._workshop)
         except Exception as error:
             self.report.refuse(refusal(item.source, error))
             return None
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return {
-            **fields,
-            "source": item.source,
-            "content_hash": item.content_hash,
-            "ingested_at": now,
-        }
 
     async def _bulk(self, writes: list[Write]) -> None:
         """Write; what the cluster is too busy for is sent again, what it refuses is not."""
@@ -319,6 +319,15 @@ def _whole(error: RequestError) -> dict[str, Any]:
     """Why a request was refused, in the form in which one document of it is."""
     reason = error.info.get("error") if isinstance(error.info, dict) else None
     return reason if isinstance(reason, dict) else {"type": str(error.error)}
+
+
+def _stamped(item: Candidate, fields: dict[str, Any], now: str) -> dict[str, Any]:
+    return {
+        **fields,
+        "source": item.source,
+        "content_hash": item.content_hash,
+        "ingested_at": now,
+    }
 
 
 def _cause(error: dict[str, Any]) -> str:

@@ -18,4 +18,7 @@ def clean(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Clean text with every run of white space as one space."""
-    return " ".join(clean(text).split())
+    text = clean(text)
+    if text.isprintable() and "  " not in text:  # no white space but single spaces
+        return text.strip(" ")
+    return " ".join(text.split())

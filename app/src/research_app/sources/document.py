@@ -186,13 +186,17 @@ class Workshop:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A document that may be new; `load` does the expensive part, if it is."""
+    """A document that may be new; `load` does the expensive part, if it is.
+
+    Where there is none, because the fields are at hand, they can be had without waiting.
+    """
 
     id: str
     kind: Kind
     source: str
     content_hash: str
     load: Callable[[Workshop], Awaitable[dict[str, Any]]]
+    at_hand: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -242,7 +246,7 @@ def ready(document: Document, source: str) -> Candidate:
     async def load(_: Workshop) -> dict[str, Any]:
         return fields
 
-    return Candidate(document.id, document.kind, source, digest, load)
+    return Candidate(document.id, document.kind, source, digest, load, fields)
 
 
 def _in_words(error: ValidationError) -> str:

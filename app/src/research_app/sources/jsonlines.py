@@ -45,16 +45,16 @@ def _most(path: Path) -> int:
 
 def _lines(stream: IO[bytes], most: int) -> Iterator[bytes | None]:
     """Lines without their end; None for one that is too long to be a document."""
+    count = 0
     while line := stream.readline(MAX_LINE_BYTES):
-        if stream.tell() > most:
+        rest = line
+        while len(rest) == MAX_LINE_BYTES and not rest.endswith(b"\n") and count <= most:
+            count += len(rest)
+            rest = stream.readline(MAX_LINE_BYTES)
+        count += len(rest)
+        if count > most:
             raise RefusedError("the archive unpacks to absurdly much; the rest is not read")
-        if line.endswith(b"\n") or len(line) < MAX_LINE_BYTES:
-            yield line.strip()
-            continue
-        while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-            if stream.tell() > most:
-                break
-        yield None
+        yield line.strip() if rest is line else None
 
 
 def fields(record: dict[str, Any], kind: Kind) -> dict[str, Any]:
