@@ -10,6 +10,8 @@ import asyncio
 import logging
 import time
 
+from redis.exceptions import MaxConnectionsError
+
 from research_app.cache import FAILURES, REST_SECONDS
 from research_app.cache import connect as connect_cache
 from research_app.settings import Settings
@@ -26,9 +28,8 @@ class SignOuts:
     def __init__(self, settings: Settings) -> None:
         self._redis = connect_cache(settings)
         self._prefix = f"{settings.cache.prefix}signed-out:"
+        # the wait for a connection, and that for the answer
         self._seconds = 2 * settings.cache.timeout_seconds
-        # more at once than there are connections would be errors, not a queue
-        self._connections = asyncio.Semaphore(settings.cache.pool_maxsize)
         self._rest_until = 0.0
         self._ended: dict[str, float] = {}  # until when it matters
         self._going_on: dict[str, float] = {}  # when it was looked up
@@ -41,7 +42,7 @@ class SignOuts:
         if self._redis is None:
             return
         try:
-            async with asyncio.timeout(self._seconds), self._connections:
+            async with asyncio.timeout(self._seconds):
                 await self._redis.set(self._prefix + identity, b"1", ex=seconds)
         except FAILURES as error:
             self._failed(error)
@@ -55,7 +56,7 @@ class SignOuts:
         if self._redis is None or now < max(self._rest_until, looked + LOOK_SECONDS):
             return False
         try:
-            async with asyncio.timeout(self._seconds), self._connections:
+            async with asyncio.timeout(self._seconds):
                 ended = bool(await self._redis.exists(self._prefix + identity))
         except FAILURES as error:
             self._failed(error)
@@ -67,6 +68,8 @@ class SignOuts:
         return ended
 
     def _failed(self, error: BaseException) -> None:
+        if isinstance(error, MaxConnectionsError):
+            return  # busy, not broken
         self._rest_until = time.monotonic() + REST_SECONDS
         logger.warning("sign-outs: %s; those of other nodes are not known", type(error).__name__)
 
