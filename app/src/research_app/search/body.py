@@ -28,6 +28,7 @@ SEARCHED = ["title", *TEXTS, "authors"]
 # A title is also a text of its own, short enough that each of its words says much.
 TITLE_ALONE = 0.2
 NEAR_WORDS = 4
+LIKENESS_FIELDS = ["title", "abstract", "passages.text"]
 # some fifteen minutes of speech: enough to tell what a document is about
 LIKENESS_CHARACTERS = 20_000
 SHOWN_PASSAGES = 2
@@ -69,12 +70,12 @@ def subject(words: str) -> str:
 def matching(query: SearchQuery, boosts: Search) -> dict[str, Any]:
     """Which documents are found, and in what order."""
     asked = subject(query.q)
-    title = f"title^{boosts.title_boost}"
+    said = [f"title^{boosts.title_boost}", *TEXTS]
     # BM25F: all fields as one text. Field by field a word of a lecture would weigh nothing where
     # most documents have an abstract alone: more of them have it than there are lectures.
     found = {
         "query": asked,
-        "fields": [title, *TEXTS, f"authors^{boosts.author_boost}"],
+        "fields": [*said, f"authors^{boosts.author_boost}"],
         "minimum_should_match": ENOUGH_WORDS,
     }
     more: list[dict[str, Any]] = [{"match": {"title": {"query": asked, "boost": TITLE_ALONE}}}]
@@ -82,7 +83,7 @@ def matching(query: SearchQuery, boosts: Search) -> dict[str, Any]:
         near = {
             "query": asked,
             "type": "phrase",
-            "fields": [title, *TEXTS],
+            "fields": said,
             "slop": NEAR_WORDS,
             "boost": boosts.phrase_boost,
         }
@@ -239,7 +240,7 @@ def similar_body(identity: str, words: str, size: int, boosts: Search) -> dict[s
     is named instead, OpenSearch looks for those of each field in that field alone.)
     """
     likeness = {
-        "fields": ["title", "abstract", "passages.text"],
+        "fields": LIKENESS_FIELDS,
         "like": [words],
         "min_term_freq": 1,
         "min_doc_freq": 2,

@@ -15,6 +15,7 @@ from research_app import metrics
 from research_app.cache import SearchCache
 from research_app.index.client import IndexUnavailableError, describe
 from research_app.search.body import (
+    LIKENESS_FIELDS,
     SHOWN,
     first_body,
     matching,
@@ -102,7 +103,7 @@ class SearchService:
         """Documents that share the telling words of one, the likest first."""
 
         async def ask() -> tuple[bytes, bool]:
-            source = await self._source(identity, ["title", "abstract", "passages.text"])
+            source = await self._source(identity, LIKENESS_FIELDS)
             if source is None:
                 return b"[]", True
             body = similar_body(identity, words_of(source), size, self._settings)
