@@ -89,12 +89,7 @@ async def opened(parts: Services) -> AsyncIterator[Services]:
 
 
 async def take(parts: Services, path: Path) -> Report:
-    index = parts.settings.opensearch.index
-    report = await Ingest(parts.client, index, parts.files).run(open_source(path, "paper"))
-    if report.wrote:
-        await renew(parts.client, index)
-        await parts.cache.new_generation()
-    return report
+    return await intake.take(parts, open_source(path, "paper"), lambda _: None)
 
 
 def play(parts: Services, scenario: Callable[[Services], Awaitable[None]]) -> None:
