@@ -73,12 +73,12 @@ def test_no_secret_in_argv_environment_units_logs_or_readable_files(
     leaks = []
     for host in lab.hosts.values():
         # The secrets travel as a file of root's alone, not in the argv that the scan looks at.
-        host.check("install -d -m 0700 /root/scan")
-        _write(host.address, "/root/scan/program", program)
-        _write(host.address, "/root/scan/secrets", asked)
+        host.check("install -d -m 0700 /run/scan")
+        _write(host.address, "/run/scan/program", program)
+        _write(host.address, "/run/scan/secrets", asked)
         out = host.check(
-            "base64 -d /root/scan/program > /root/scan/scan.py && base64 -d /root/scan/secrets | "
-            "python3 /root/scan/scan.py; rm -rf /root/scan",
+            "base64 -d /run/scan/program > /run/scan/scan.py && base64 -d /run/scan/secrets | "
+            "python3 /run/scan/scan.py; rm -rf /run/scan",
             timeout=300,
         )
         leaks += [f"{host.name}: {line}" for line in out.splitlines() if line]
