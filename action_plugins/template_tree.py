@@ -19,7 +19,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(
-        {"src", "dest", "owner", "group", "mode", "directory_mode", "exclude", "files"}
+        {"src", "dest", "owner", "group", "mode", "directory_mode", "exclude", "files", "manifest"}
     )
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Any:
@@ -34,7 +34,13 @@ class ActionModule(ActionBase):
         root = self._tree(args["src"])
         defaults = {name: args[name] for name in ("owner", "group", "mode") if name in args}
         special = args.get("files") or {}
-        sources = self._sources(root, args.get("exclude") or [])
+        exclude = args.get("exclude") or []
+        everything = self._sources(root)
+        sources = {
+            name: path
+            for name, path in everything.items()
+            if not any(fnmatch(name, pattern) for pattern in exclude)
+        }
         self._check(special, sources)
         dest = Path(args["dest"])
         files = [
@@ -48,9 +54,20 @@ class ActionModule(ActionBase):
         ]
         return self._execute_module(
             module_name="file_tree",
-            module_args={"files": files, "directory_mode": args.get("directory_mode", "0755")},
+            module_args={
+                "files": files,
+                "directory_mode": args.get("directory_mode", "0755"),
+                "tree": f"{self._role()}/{args['src']} in {dest}",
+                "excluded": [str(dest / name) for name in everything if name not in sources],
+                **({"manifest": args["manifest"]} if "manifest" in args else {}),
+            },
             task_vars=task_vars,
         )
+
+    def _role(self) -> str:
+        """Return the name of the role whose templates these are."""
+        role = self._task._role
+        return str(role.get_name()) if role else "playbook"
 
     def _tree(self, src: str) -> Path:
         try:
@@ -63,13 +80,13 @@ class ActionModule(ActionBase):
         return root
 
     @staticmethod
-    def _sources(root: Path, exclude: list[str]) -> dict[str, Path]:
-        """Return the files to render: target path below dest -> source."""
+    def _sources(root: Path) -> dict[str, Path]:
+        """Return the files of the tree: target path below dest -> source."""
         found = {}
         for path in sorted(root.rglob("*")):
             name = str(path.relative_to(root))
             name = name.removesuffix(".j2")
-            if path.is_file() and not any(fnmatch(name, pattern) for pattern in exclude):
+            if path.is_file():
                 found[name] = path
         return found
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.file_tree import FileTreeError, TreeWriter, WantedFile
+from ansible.module_utils.file_tree import FileTreeError, Tree, TreeWriter, WantedFile
 
 DOCUMENTATION = r"""
 module: file_tree
@@ -48,6 +48,24 @@ options:
     description: Mode of directories that have to be made.
     type: str
     default: "0755"
+  tree:
+    description:
+      - Name of what renders the files. With it the module remembers them in O(manifest), and
+        removes those that it made for this name once and that O(files) does not have any more.
+      - Never removed is what it did not make, what is no regular file any more, and what a
+        package brought.
+    type: str
+  excluded:
+    description:
+      - Absolute paths that O(tree) could render and does not on this host. On a host without a
+        manifest those that an earlier version evidently made are removed.
+    type: list
+    elements: path
+    default: []
+  manifest:
+    description: File in which the host keeps what was made.
+    type: path
+    default: /var/lib/research-stack/files.json
 attributes:
   check_mode:
     support: full
@@ -68,7 +86,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_files:
-  description: Paths of the files that changed, or would.
+  description: Paths of the files that changed, those that were removed among them.
   returned: always
   type: list
   elements: str
@@ -98,6 +116,9 @@ def main() -> None:
                 "options": FILE_SPEC,
             },
             "directory_mode": {"type": "str", "default": "0755"},
+            "tree": {"type": "str"},
+            "excluded": {"type": "list", "elements": "path", "default": []},
+            "manifest": {"type": "path", "default": "/var/lib/research-stack/files.json"},
         },
         supports_check_mode=True,
     )
@@ -109,7 +130,8 @@ def main() -> None:
             check_mode=module.check_mode,
             directory_mode=int(module.params["directory_mode"], 8),
         )
-        changes = writer.write([WantedFile.from_params(item) for item in module.params["files"]])
+        files = [WantedFile.from_params(item) for item in module.params["files"]]
+        changes = writer.write(files, Tree.from_params(module.params))
     except FileTreeError as error:
         module.fail_json(msg=str(error))
     module.exit_json(

@@ -11,6 +11,9 @@ description:
     C(dest). Names that end in C(.j2) are templated and lose the ending; other files are copied.
   - One task instead of one a file. Files are written atomically, and only after all validators of
     the changed files have accepted them.
+  - A file that the role rendered here once and does not render any more, since its template is gone
+    or is excluded now, is removed. Never removed is what the role did not make, what is no regular
+    file any more, and what a package brought.
   - Blocks are trimmed on both sides (C(trim_blocks), C(lstrip_blocks)).
 options:
   src:
@@ -35,10 +38,15 @@ options:
     type: str
     default: "0755"
   exclude:
-    description: Globs of paths below O(src) that are not rendered.
+    description: >-
+      Globs of paths below O(src) that are not rendered, and removed where they once were.
     type: list
     elements: str
     default: []
+  manifest:
+    description: File in which the host keeps what was made.
+    type: path
+    default: /var/lib/research-stack/files.json
   files:
     description:
       - What is different for single files, by path below O(src) without C(.j2).
@@ -71,7 +79,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_files:
-  description: Paths of the files that changed, or would.
+  description: Paths of the files that changed, those that were removed among them.
   returned: always
   type: list
   elements: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -9,10 +10,20 @@ import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.file_manifest import (
+    Entries,
+    Entry,
+    Manifest,
+    announced,
+    settled,
+    stale,
+    write_private,
+)
 
 RunCommand = Callable[[list[str]], tuple[int, str, str]]
 SECRET_NOTE = "(the content of a secret file is not shown)\n"
@@ -69,6 +80,61 @@ class Change:
     diff: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Tree:
+    """A tree of templates, whose files are removed when it does not render them any more."""
+
+    name: str
+    manifest: Manifest
+    # Paths that it has templates for, and does not render on this host.
+    excluded: Sequence[str] = ()
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Tree | None:
+        """Build from the module's parameters; None where the files have no tree.
+
+        :param params: tree, manifest, excluded
+        """
+        if not params["tree"]:
+            return None
+        return cls(params["tree"], Manifest(Path(params["manifest"])), tuple(params["excluded"]))
+
+    def stale(self, files: Sequence[WantedFile]) -> dict[str, Entry]:
+        """Return the files that it made once and does not want any more.
+
+        :param files: all that it wants
+        :raises FileTreeError: where the manifest is damaged
+        """
+        wanted = [str(file.path) for file in files]
+        return stale(self._entries(), self.name, wanted, self.excluded, _content)
+
+    @contextlib.contextmanager
+    def recorded(
+        self, changing: Sequence[WantedFile], files: Sequence[WantedFile]
+    ) -> Iterator[None]:
+        """Announce files in the manifest, and settle them once the block has written them.
+
+        :param changing: the files whose content will be written
+        :param files: all that the tree wants
+        """
+        entries = self._entries()
+        for path, entry in entries.items():
+            if entry.tree == self.name and entry.pending:
+                _temporary(Path(path).resolve()).unlink(missing_ok=True)
+        writes = {str(file.path): (file.content, file.secret) for file in changing}
+        entries = announced(entries, self.name, writes)
+        self.manifest.write(entries)
+        yield
+        wanted = {str(file.path): file.secret for file in files}
+        self.manifest.write(settled(entries, self.name, wanted))
+
+    def _entries(self) -> Entries:
+        try:
+            return self.manifest.read()
+        except ValueError as error:
+            raise FileTreeError(str(error)) from None
+
+
 class TreeWriter:
     """Writes files, or with ``check_mode`` only says which would change."""
 
@@ -77,15 +143,17 @@ class TreeWriter:
         self._check_mode = check_mode
         self._directory_mode = directory_mode
 
-    def write(self, files: Sequence[WantedFile]) -> list[Change]:
+    def write(self, files: Sequence[WantedFile], tree: Tree | None = None) -> list[Change]:
         """Bring all files to their wanted state, or none of them.
 
         :param files: the files, in any order
+        :param tree: what renders them; without, nothing is remembered and nothing removed
         :return: the changes made (in check mode: that would be made)
-        :raises FileTreeError: where a validator refuses or an owner does not exist
+        :raises FileTreeError: where a validator refuses, an owner does not exist, or the
+            manifest is damaged
         """
         changes: list[Change] = []
-        staged: list[tuple[WantedFile, Path]] = []
+        staged: list[WantedFile] = []
         attributes: list[WantedFile] = []
         with tempfile.TemporaryDirectory(prefix="file_tree-") as folder:
             for number, wanted in enumerate(files):
@@ -95,18 +163,35 @@ class TreeWriter:
                 changes.append(change)
                 if self._content_differs(wanted):
                     draft = Path(folder) / f"{number}-{wanted.path.name}"
-                    draft.touch(mode=0o600)
-                    draft.write_bytes(wanted.content)
-                    self._validate(wanted, draft)
-                    staged.append((wanted, draft))
+                    self._validate(wanted, write_private(draft, wanted.content))
+                    staged.append(wanted)
                 else:
                     attributes.append(wanted)
-            if not self._check_mode:
-                for wanted, draft in staged:
-                    self._replace(wanted, draft)
-                for wanted in attributes:
-                    self._set_attributes(wanted, wanted.path)
+        unwanted = self._unwanted(files, tree)
+        changes += [self._removal(path, entry) for path, entry in unwanted.items()]
+        if self._check_mode:
+            return changes
+        with tree.recorded(staged, files) if tree else contextlib.nullcontext():
+            for wanted in staged:
+                self._replace(wanted)
+            for wanted in attributes:
+                self._set_attributes(wanted, wanted.path)
+            for path in unwanted:
+                Path(path).unlink(missing_ok=True)
         return changes
+
+    def _unwanted(self, files: Sequence[WantedFile], tree: Tree | None) -> dict[str, Entry]:
+        found = tree.stale(files) if tree else {}
+        # A file of a package was there before us, and dpkg would miss it.
+        return {path: e for path, e in found.items() if self._run(["dpkg-query", "-S", path])[0]}
+
+    @staticmethod
+    def _removal(path: str, entry: Entry) -> Change:
+        before = SECRET_NOTE if entry.secret else Path(path).read_bytes().decode(errors="replace")
+        return Change(
+            path,
+            {"before_header": path, "after_header": path, "before": before, "after": ""},
+        )
 
     def _compare(self, wanted: WantedFile) -> Change | None:
         path = wanted.path
@@ -186,12 +271,11 @@ class TreeWriter:
             said = (err.strip() or out.strip()).replace(str(draft), str(wanted.path))
             raise FileTreeError(f"{wanted.path} was not changed, {command[0]} refuses it: {said}")
 
-    def _replace(self, wanted: WantedFile, draft: Path) -> None:
+    def _replace(self, wanted: WantedFile) -> None:
         self._make_directory(wanted.path.parent)
         # Through a link (/etc/alternatives, sites-enabled) the file behind it is what changes.
         target = wanted.path.resolve()
-        temporary = target.with_name(f".{target.name}.file_tree")
-        shutil.copyfile(draft, temporary)
+        temporary = write_private(_temporary(target), wanted.content)
         if target.exists():
             status = target.stat()
             os.chown(temporary, status.st_uid, status.st_gid)
@@ -202,10 +286,25 @@ class TreeWriter:
         if folder.is_dir():
             return
         self._make_directory(folder.parent)
-        folder.mkdir()
+        # Never wider than asked for, not even before the umask's part is added.
+        folder.mkdir(mode=self._directory_mode & 0o700)
         folder.chmod(self._directory_mode)
 
     def _set_attributes(self, wanted: WantedFile, path: Path) -> None:
         uid, gid = self._ids(wanted)
         os.chown(path, -1 if uid is None else uid, -1 if gid is None else gid)
         path.chmod(wanted.mode)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.file_tree")
+
+
+def _content(path: str) -> bytes | None:
+    """Return what a regular file holds; None for what is no file, or not any more."""
+    try:
+        if not stat.S_ISREG(Path(path).lstat().st_mode):
+            return None
+        return Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -19,6 +19,7 @@ PLAY = """
       template_tree:
         src: config
         dest: {dest}
+        manifest: {dest}.json
         {options}
 """
 
@@ -55,6 +56,18 @@ def test_check_mode_shows_the_diff_and_writes_nothing(play: Path) -> None:
     done = run(play, "mode: '0600'", "--check", "--diff")
     assert "+hello 1" in done.stdout, done.stdout + done.stderr
     assert not (play.parent / "out").exists()
+
+
+def test_a_file_that_is_excluded_now_or_has_no_template_any_more_is_removed(play: Path) -> None:
+    run(play)
+    out = play.parent / "out" / "etc"
+    shown = run(play, "exclude: [etc/raw.txt]", "--check", "--diff").stdout
+    assert "-{{ untouched }}" in shown and (out / "raw.txt").exists(), shown
+    assert "changed=1" in run(play, "exclude: [etc/raw.txt]").stdout
+    assert not (out / "raw.txt").exists()
+    (play.parent / "templates/config/etc/a.conf.j2").unlink()
+    run(play)
+    assert sorted(path.name for path in out.iterdir()) == ["raw.txt"]
 
 
 @pytest.mark.parametrize(
