@@ -87,18 +87,20 @@ def running(tmp_path: Path) -> Iterator[Running]:
         channel.settimeout(START_SECONDS)
         process = subprocess.Popen(
             [*COMMAND, "serve"],
-            env=environment(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify")),
+            env=environment(
+                tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="600000000"
+            ),
             stderr=(tmp_path / "log").open("wb"),
         )
         try:
-            words.append(channel.recv(100).decode())
+            words += [channel.recv(100).decode() for _ in range(2)]
             yield Running(process, port, trust, words)
             channel.settimeout(5)
             words.append(channel.recv(100).decode())
         finally:
             process.kill()
             process.wait()
-    assert words == ["READY=1", "STOPPING=1"]
+    assert words == ["READY=1", "WATCHDOG=1", "STOPPING=1"]
 
 
 @pytest.mark.timeout(180)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import signal
 import socket
@@ -13,7 +14,7 @@ import uvicorn
 from research_app.factory import create_app
 from research_app.services import Services, build
 from research_app.settings import Settings
-from research_app.systemd import notify
+from research_app.systemd import keep_alive, notify
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._services = services
         self._leaving: asyncio.Task[None] | None = None
+        self._living: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -35,6 +37,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             notify("READY=1")
+            self._living = self._loop.create_task(keep_alive())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains; a second one from the keyboard does not wait."""
@@ -59,6 +62,7 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serve until told to stop."""
+    faulthandler.enable()  # the watchdog's SIGABRT then shows where it hung
     section = settings.server
     services = build(settings)
     tls = {}

@@ -1,4 +1,8 @@
-"""What every worker does beside its jobs: says that it lives, and sends lost messages again."""
+"""What every worker does beside its jobs: says that it lives, and sends lost messages again.
+
+systemd hears it as long as the keeper and the loop that takes jobs both turn. A job may take as
+long as it likes.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ from collections.abc import Callable
 
 from research_app import __version__
 from research_app.cache import FAILURES
+from research_app.jobs.pulse import Pulse
 from research_app.jobs.record import JobsUnavailableError
 from research_app.jobs.store import TICK_SECONDS, JobStore, opened
 from research_app.settings import Settings
+from research_app.systemd import keep_alive, watchdog_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +26,10 @@ logger = logging.getLogger(__name__)
 class Keeper:
     """A thread of the worker."""
 
-    def __init__(self, settings: Settings, name: str, send: Callable[[str], None]) -> None:
-        self._settings, self._name, self._send = settings, name, send
+    def __init__(
+        self, settings: Settings, name: str, send: Callable[[str], None], pulse: Pulse
+    ) -> None:
+        self._settings, self._name, self._send, self._pulse = settings, name, send, pulse
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
@@ -38,7 +46,11 @@ class Keeper:
     def _run(self) -> None:
         asyncio.run(self._keep())
 
+    def _lives(self) -> bool:
+        return self._pulse.within(watchdog_seconds() or 0)
+
     async def _keep(self) -> None:
+        living = asyncio.create_task(keep_alive(self._lives))
         async with opened(self._settings) as store:
             while not self._end.is_set():
                 try:
@@ -50,6 +62,7 @@ class Keeper:
                 await store.leave(self._name)
             except FAILURES:
                 logger.warning("jobs: the queue did not hear that this worker ends")
+        living.cancel()
 
     async def tick(self, store: JobStore) -> None:
         """One round."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import socket
 from functools import partial
@@ -12,6 +13,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from research_app.jobs import broker
 from research_app.jobs.keeper import Keeper
+from research_app.jobs.pulse import Pulse
 from research_app.jobs.runner import Runner
 from research_app.settings import Settings
 from research_app.systemd import notify
@@ -25,11 +27,14 @@ def run(settings: Settings, name: str = "") -> int:
     Threads, not processes: the heavy part (PDFs, media) has processes of its own, and a job
     that kills this one is taken up by the next.
     """
+    faulthandler.enable()  # the watchdog's SIGABRT then shows where it hung
     name = name or socket.gethostname()
     celery = broker.make_celery(settings)
     runner = Runner(settings, name=name)
     runner.send = partial(broker.send, celery)
-    keeper = Keeper(settings, name, runner.send)
+    pulse = Pulse()
+    celery.steps["consumer"].add(pulse.step())
+    keeper = Keeper(settings, name, runner.send, pulse)
 
     @celery.task(name=broker.RUN, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
     def run_job(identity: str) -> None:
