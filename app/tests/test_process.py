@@ -20,7 +20,9 @@ import trustme
 
 START_SECONDS = 90
 COMMAND = (sys.executable, "-m", "research_app")
-HEARTBEAT = "/assistant/gradio_api/heartbeat/0123456789"
+QUEUE = "/assistant/gradio_api/queue"
+QUESTION = {"data": ["zebra", "Everything"], "fn_index": 0, "session_hash": "0123456789"}
+ANSWERS = f"{QUEUE}/data?session_hash=0123456789"
 
 
 def free_port() -> int:
@@ -121,10 +123,13 @@ def test_a_process_from_start_to_end(running: Running) -> None:
     opened, ended = threading.Event(), threading.Event()
 
     def watch() -> None:
-        with running.client() as client, client.stream("GET", HEARTBEAT) as stream:
-            opened.set()
-            for _ in stream.iter_bytes():
-                pass
+        with running.client() as client:
+            client.post(f"{QUEUE}/join", json=QUESTION)
+            client.get(ANSWERS)
+            with client.stream("GET", ANSWERS) as stream:  # of nothing: it does not end by itself
+                opened.set()
+                for _ in stream.iter_bytes():
+                    pass
             ended.set()
 
     watcher = threading.Thread(target=watch)

@@ -12,12 +12,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from jinja2 import Environment
 from markupsafe import escape
 from pydantic import ValidationError
 
 from research_app.answer.events import Event, whole
+from research_app.auth.assistant_gate import CHOICES, EVERYTHING, AssistantGate, is_needed
 from research_app.errors import BUSY
 from research_app.index.client import IndexUnavailableError
 from research_app.search.query import MAX_QUERY, SearchQuery, first_problem
@@ -31,12 +32,33 @@ SHOWN = 8
 CONCURRENT = 16
 WAITING = 64
 MAX_UPLOAD = "1mb"  # nothing here takes files
-ALL = "Everything"
+SESSIONS = 4 * (CONCURRENT + WAITING)  # remembered at once, of readers who may have left
 EXAMPLES = (
     "How do neural models translate rare words?",
     "cross-lingual transfer for low-resource languages",
     "reproducing a published model",
 )
+
+
+class Page(gr.Blocks):  # type: ignore[misc]
+    """Blocks that take text alone from a reader.
+
+    Gradio looks for files in whatever a component is sent, opens them and fetches what has an
+    address.
+    """
+
+    async def preprocess_data(
+        self,
+        block_fn: Any,
+        inputs: list[Any],
+        state: Any,
+        explicit_call: bool = False,
+    ) -> list[Any]:
+        """The values for a function. Raises gr.Error where one is anything but text."""
+        if not all(isinstance(value, str) for value in inputs):
+            raise gr.Error("The assistant takes text alone.", print_exception=False)
+        values: list[Any] = await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        return values
 
 
 def build(parts: Services, templates: Environment) -> gr.Blocks:
@@ -67,7 +89,7 @@ def build(parts: Services, templates: Environment) -> gr.Blocks:
             yield f'<p role="alert">{BUSY}</p>'
 
     title = parts.settings.site.title
-    with gr.Blocks(title=f"Assistant · {title}", analytics_enabled=False) as blocks:
+    with Page(title=f"Assistant · {title}", analytics_enabled=False) as blocks:
         gr.HTML(templates.get_template("assistant_head.html").render())
         with gr.Row(equal_height=True):
             words = gr.Textbox(
@@ -77,12 +99,18 @@ def build(parts: Services, templates: Environment) -> gr.Blocks:
                 scale=5,
                 autofocus=True,
             )
-            kind = gr.Dropdown([ALL, *kinds], value=ALL, label="Look in", scale=1, min_width=140)
+            kind = gr.Dropdown(CHOICES, value=EVERYTHING, label="Look in", scale=1, min_width=140)
         button = gr.Button("Ask", variant="primary")
-        gr.Examples([[example] for example in EXAMPLES], [words], label="For example")
+        examples = gr.Dataset(
+            components=[words],
+            samples=[[example] for example in EXAMPLES],
+            label="For example",
+        )
         found = gr.HTML(elem_id="found")
         for event in (button.click, words.submit):
             event(answer, [words, kind], found, api_visibility="private")
+        examples.click(None, examples, words, js="(sample) => sample[0]")
+    blocks.state_session_capacity = SESSIONS
     blocks.queue(max_size=WAITING, default_concurrency_limit=CONCURRENT, api_open=False)
     return blocks
 
@@ -108,12 +136,25 @@ def _theme() -> gr.themes.Base:
     )
 
 
+def _who(request: Request) -> str | None:
+    """Nobody in particular for what the page asks; nobody at all for the rest of Gradio."""
+    path = request.scope["path"].removeprefix(PATH)
+    return "" if is_needed(request.method, path) else None
+
+
 def mount(app: FastAPI, parts: Services) -> None:
-    """Put the page into the application."""
+    """Put the page into the application, behind its gate.
+
+    What is set here holds without the gate too: no path is opened and nothing is fetched.
+    """
+    blocks = build(parts, app.state.templates)
+    blocks.has_launched = True  # a mounted page never says so, and then no path is checked
     gr.mount_gradio_app(
         app,
-        build(parts, app.state.templates),
+        blocks,
         path=PATH,
+        auth_dependency=_who,
+        blocked_paths=["/"],
         show_error=False,
         enable_monitoring=False,
         run_history=False,
@@ -124,3 +165,6 @@ def mount(app: FastAPI, parts: Services) -> None:
         theme=_theme(),
         css_paths=[FOLDER / "assistant.css"],
     )
+    messages = blocks._queue.pending_messages_per_session
+    messages.max_size = SESSIONS
+    app.add_middleware(AssistantGate, path=PATH, knows=messages.__contains__)

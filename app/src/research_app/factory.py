@@ -9,9 +9,8 @@ from fastapi import FastAPI
 
 from research_app import __version__, api, assistant, errors, logs, uploads
 from research_app.answer import api as answer_api
-from research_app.auth import oidc
+from research_app.auth import assistant_gate, oidc
 from research_app.auth import pages as sign_in
-from research_app.auth.assistant_gate import AssistantGate
 from research_app.auth.middleware import AuthMiddleware
 from research_app.drain import DrainMiddleware
 from research_app.jobs import api as jobs_api
@@ -53,9 +52,13 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     oidc.install(app, settings, parts.auth)
     errors.install(app)
     assistant.mount(app, parts)
-    app.add_middleware(AssistantGate, path=assistant.PATH)
     largest = settings.limits.upload_bytes + uploads.FORM_BYTES
-    app.add_middleware(BodyLimit, limits={uploads.PATH: largest, desk.UPLOAD: largest})
+    limits = {
+        uploads.PATH: largest,
+        desk.UPLOAD: largest,
+        assistant.PATH + assistant_gate.JOIN: assistant_gate.LARGEST,
+    }
+    app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(RatesMiddleware, rates=parts.rates, unlimited=settings.limits.unlimited)
     app.add_middleware(AuthMiddleware, auth=parts.auth)
     app.add_middleware(DrainMiddleware, drain=parts.drain)
