@@ -149,6 +149,9 @@ def results(*found: dict[str, Any], total: int | None = None) -> dict[str, Any]:
     }
 
 
+CHECKS = ("opensearch", "indices", "cache", "disk", "memory")
+
+
 class FakeHealth:
     """Says what it is told to say."""
 
@@ -159,7 +162,7 @@ class FakeHealth:
         return {"ok": name not in self.bad, "seconds": 0.001, "detail": ""}
 
     async def all(self) -> dict[str, Any]:
-        return {name: await self.check(name) for name in ("opensearch", "cache", "disk", "memory")}
+        return {name: await self.check(name) for name in CHECKS}
 
     async def ready(self) -> dict[str, Any]:
         return await self.check("opensearch")

@@ -128,6 +128,20 @@ def test_the_next_node_is_asked(node: Node) -> None:
     assert node.statuses == [200] * 20
 
 
+def test_connections_to_nodes_that_failed_are_closed_too(node: Node) -> None:
+    urls = ("https://localhost:9", f"https://localhost:{node.port}")
+
+    async def run() -> list[object]:
+        client = connect(settings_for(*urls, ca=node.ca))
+        for _ in urls:
+            await answers(client, "library")
+        connections = client.transport.connection_pool.orig_connections
+        await client.close()
+        return [connection.session for connection in connections]
+
+    assert asyncio.run(run()) == [None, None]
+
+
 def test_a_node_that_is_busy_is_no_answer(node: Node) -> None:
     node.broken = True
     with pytest.raises(IndexUnavailableError, match="503"):

@@ -28,10 +28,19 @@ class Slow:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.indices = {name: {"status": "yellow"} for name in ("library", "library-users")}
 
     async def search(self, **_: Any) -> dict[str, Any]:
         await asyncio.sleep(self.seconds)
         return {"_shards": {"failed": 0, "total": 1}, "hits": {"total": {"value": 7}}}
+
+    @property
+    def cluster(self) -> Slow:
+        return self
+
+    async def health(self, **_: Any) -> dict[str, Any]:
+        await asyncio.sleep(self.seconds)
+        return {"indices": self.indices}
 
     async def ping(self) -> str:
         await asyncio.sleep(self.seconds)
@@ -48,7 +57,8 @@ def test_checks_run_at_the_same_time() -> None:
     start = time.monotonic()
     found = check(0.2)
     assert time.monotonic() - start < 0.39
-    assert list(found) == ["opensearch", "cache", "disk", "memory"]
+    assert list(found) == ["opensearch", "indices", "cache", "disk", "memory"]
+    assert found["indices"]["detail"] == "2 served"
     assert all(result["ok"] for result in found.values())
     assert found["opensearch"]["detail"] == "7 documents"
     assert found["opensearch"]["seconds"] >= 0.2
@@ -62,6 +72,15 @@ def test_a_check_that_hangs_fails_alone() -> None:
         "detail": "no answer in 0.3 s",
     }
     assert found["disk"]["ok"]
+
+
+def test_an_index_that_is_not_served_is_named() -> None:
+    parts = Slow(0)
+    parts.indices["library-quarantine"] = {"status": "red"}
+    health = HealthService(make_settings(), parts, parts)  # type: ignore[arg-type]
+    found = asyncio.run(health.check("indices"))
+    assert not found["ok"]
+    assert found["detail"] == "not served: library-quarantine"
 
 
 def test_too_little_space() -> None:

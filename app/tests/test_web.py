@@ -237,6 +237,7 @@ def test_readiness(site: Site) -> None:
     [
         (set(), 200, "healthy"),
         ({"cache"}, 200, "degraded"),
+        ({"indices"}, 200, "degraded"),
         ({"opensearch"}, 503, "unhealthy"),
         ({"disk", "cache"}, 503, "unhealthy"),
     ],

@@ -1,4 +1,4 @@
-"""Whether this node can serve: four checks, at the same time, each with a time-out."""
+"""Whether this node can serve: some checks, at the same time, each with a time-out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import psutil
 from opensearchpy import AsyncOpenSearch
 
 from research_app.cache import CacheUnavailableError, SearchCache
-from research_app.index.client import IndexUnavailableError, answers
+from research_app.index.client import IndexUnavailableError, answers, unserved
+from research_app.index.retry import Retry
 from research_app.settings import Settings
 
 Check = Callable[[], Awaitable[str]]
 GIBIBYTE = 2**30
+# what searches can do without
+SPARED = frozenset({"cache", "indices"})
 
 
 class UnhealthyError(Exception):
@@ -46,9 +49,20 @@ def memory(least_percent: float) -> str:
 class HealthService:
     """Runs the checks."""
 
-    def __init__(self, settings: Settings, client: AsyncOpenSearch, cache: SearchCache) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: AsyncOpenSearch,
+        cache: SearchCache,
+        indices: tuple[str, ...] = (),
+    ) -> None:
+        """The client asks each time another node; `indices` are those beside the library's."""
         section = settings.health
         self._seconds = section.timeout_seconds
+        # one node that hangs makes no other unready
+        retry = Retry(0.9 * self._seconds, attempts=2, first=0.45 * self._seconds)
+        library = settings.opensearch.index
+        patterns = [f"{name}*" for name in dict.fromkeys((library, *indices))]
 
         async def check_disk() -> str:
             return await asyncio.to_thread(disk, section.disk_path, section.disk_free_percent)
@@ -57,10 +71,17 @@ class HealthService:
             return memory(section.memory_free_percent)
 
         async def check_opensearch() -> str:
-            return await answers(client, settings.opensearch.index)
+            return await answers(client, library, retry)
+
+        async def check_indices() -> str:
+            red, number = await unserved(client, patterns)
+            if red:
+                raise UnhealthyError(f"not served: {', '.join(red)}")
+            return f"{number} served"
 
         self._checks: dict[str, Check] = {
             "opensearch": check_opensearch,
+            "indices": check_indices,
             "cache": cache.ping,
             "disk": check_disk,
             "memory": check_memory,

@@ -46,6 +46,7 @@ class Services:
 
     settings: Settings
     client: AsyncOpenSearch
+    search_client: AsyncOpenSearch
     cache: SearchCache
     files: FileStore
     tools: Tools
@@ -68,6 +69,7 @@ class Services:
             yield
         finally:
             await self.client.close()
+            await self.search_client.close()
             await self.cache.close()
             await self.rates.close()
             await self.auth.close()
@@ -123,23 +125,26 @@ def _tools(settings: Settings) -> Tools:
 def build(settings: Settings) -> Services:
     """Connect the parts; nothing is contacted yet."""
     client = index_client.connect(settings)
+    search_client = index_client.connect(settings, once=True)
     edition = Edition(client, settings.opensearch.index)
     cache = SearchCache(cache_module.connect(settings), settings.cache, edition.current)
     gate = Gate(settings.search.max_at_once, settings.search.max_waiting)
     meaning = meaning_module.of_settings(settings.search)
-    search = SearchService(settings, client, cache, gate, meaning)
+    accounts = Accounts(client, settings.opensearch.index)
+    search = SearchService(settings, search_client, cache, gate, meaning)
     return Services(
         settings=settings,
         client=client,
+        search_client=search_client,
         cache=cache,
         files=FileStore(settings.library.directory),
         tools=_tools(settings),
         meaning=meaning,
         search=search,
         answers=AnswerService(settings.answer, search, provider_of(settings)),
-        health=HealthService(settings, client, cache),
+        health=HealthService(settings, search_client, cache, (accounts.index,)),
         drain=Drain(),
-        auth=Auth(settings, Accounts(client, settings.opensearch.index)),
+        auth=Auth(settings, accounts),
         rates=Rates(settings),
         jobs=JobService(settings),
         gate=gate,

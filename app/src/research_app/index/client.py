@@ -11,6 +11,7 @@ from opensearchpy.exceptions import OpenSearchException, RequestError, Transport
 from opensearchpy.serializer import JSONSerializer
 
 from research_app.index.mapping import MAPPINGS, index_body
+from research_app.index.retry import RETRIED, Params, Retry
 from research_app.settings import Settings
 
 # A node that did not answer is left alone for 10 s, then 20, 40 and 80; the library's default
@@ -33,8 +34,27 @@ class FastSerializer(JSONSerializer):
         return data if isinstance(data, (str, bytes)) else orjson.dumps(data)
 
 
-def connect(settings: Settings) -> AsyncOpenSearch:
-    """A client for all nodes: certificates verified, next node tried when one fails."""
+class Client(AsyncOpenSearch):
+    """A client that closes all its connections: the library forgets those to dead nodes."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await super().close()
+        for connection in getattr(self.transport.connection_pool, "orig_connections", ()):
+            await connection.close()
+
+
+def attempts(settings: Settings) -> int:
+    """How often a request is sent, to one node after the other."""
+    section = settings.opensearch
+    return 1 + max(section.max_retries, len(section.urls) - 1)
+
+
+def connect(settings: Settings, *, once: bool = False) -> AsyncOpenSearch:
+    """A client for all nodes: certificates verified, next node tried when one fails.
+
+    :param once: the next request goes to the next node, and this one fails
+    """
     section = settings.opensearch
     options: dict[str, Any] = {}
     if section.user:
@@ -43,14 +63,13 @@ def connect(settings: Settings) -> AsyncOpenSearch:
         options["http_auth"] = (section.user, password)
     if any(url.startswith("https://") for url in section.urls):
         options["ssl_context"] = ssl.create_default_context(cafile=section.tls_ca or None)
-    return AsyncOpenSearch(
+    return Client(
         hosts=list(section.urls),
         pool_maxsize=section.pool_maxsize,
         timeout=section.timeout_seconds,
-        max_retries=max(section.max_retries, len(section.urls) - 1),
+        max_retries=0 if once else attempts(settings) - 1,
         retry_on_timeout=True,
-        # 500 is what a node that stops says to the searches that it has not finished.
-        retry_on_status=(500, 502, 503, 504),
+        retry_on_status=RETRIED,
         dead_timeout=DEAD_SECONDS,
         timeout_cutoff=DEAD_DOUBLINGS,
         serializer=FastSerializer(),
@@ -88,18 +107,35 @@ async def create_index(client: AsyncOpenSearch, name: str, body: dict[str, Any])
     return True
 
 
-async def answers(client: AsyncOpenSearch, name: str) -> str:
+async def answers(client: AsyncOpenSearch, name: str, retry: Retry | None = None) -> str:
     """Prove that the index can be searched now; returns a word about it."""
-    try:
+
+    async def ask(params: Params) -> Any:
         # "timeout" in the body is the search's own; as a parameter the client takes it for its own
         body = {"size": 0, "track_total_hits": True, "timeout": "2s"}
-        found = await client.search(index=name, body=body)
+        return await client.search(index=name, body=body, params=params)
+
+    try:
+        found = await (retry(ask) if retry else ask({}))
     except OpenSearchException as error:
         raise IndexUnavailableError(describe(error)) from error
     shards = found["_shards"]
     if shards["failed"]:
         raise IndexUnavailableError(f"{shards['failed']} of {shards['total']} shards failed")
     return f"{found['hits']['total']['value']} documents"
+
+
+async def unserved(client: AsyncOpenSearch, patterns: list[str]) -> tuple[list[str], int]:
+    """The indices of which a part cannot be read or written, and how many were looked at."""
+    try:
+        found = await client.cluster.health(
+            index=",".join(patterns), params={"level": "indices", "expand_wildcards": "open"}
+        )
+    except OpenSearchException as error:
+        raise IndexUnavailableError(describe(error)) from error
+    indices: dict[str, dict[str, Any]] = found.get("indices", {})
+    red = sorted(name for name, index in indices.items() if index["status"] == "red")
+    return red, len(indices)
 
 
 def describe(error: Exception) -> str:

@@ -13,7 +13,8 @@ from opensearchpy.exceptions import NotFoundError, OpenSearchException
 
 from research_app import metrics
 from research_app.cache import SearchCache
-from research_app.index.client import IndexUnavailableError, describe
+from research_app.index.client import IndexUnavailableError, attempts, describe
+from research_app.index.retry import FIRST_SECONDS, Ask, Params, Retry
 from research_app.search.body import (
     LIKENESS_FIELDS,
     SHOWN,
@@ -48,12 +49,17 @@ class SearchService:
         gate: Gate | None = None,
         meaning: Meaning | None = None,
     ) -> None:
+        """The client asks each time another node, `once`: the search is sent again here."""
         self._index = settings.opensearch.index
         self._settings = settings.search
         self._client = client
         self._cache = cache
         self._gate = gate or Gate(self._settings.max_at_once, self._settings.max_waiting)
         self._meaning = meaning
+        # a little before the whole time is over, to know that nobody answered
+        seconds = 0.9 * self._settings.timeout_seconds
+        alone = len(settings.opensearch.urls) == 1
+        self._retry = Retry(seconds, attempts(settings), seconds if alone else FIRST_SECONDS)
 
     async def search(self, query: SearchQuery) -> bytes:
         """One page of results as JSON."""
@@ -214,27 +220,38 @@ class SearchService:
         """Fields of one document, taking its turn as searches do; None where there is none."""
         if not 0 < len(identity.encode()) <= MAX_ID_BYTES:
             return None
+
+        async def ask(params: Params) -> dict[str, Any]:
+            wanted = {"_source_includes": ",".join(fields)}
+            found: dict[str, Any] = await self._client.get(
+                index=self._index, id=identity, params=params | wanted
+            )
+            return found
+
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds), self._gate:
-                found = await self._client.get(
-                    index=self._index, id=identity, params={"_source_includes": ",".join(fields)}
-                )
+            source: dict[str, Any] = (await self._in_turn(ask))["_source"]
         except NotFoundError:
             return None
-        except (OpenSearchException, TimeoutError) as error:
-            raise self._unavailable(error) from error
-        source: dict[str, Any] = found["_source"]
         return source
 
     async def _request(self, body: dict[str, Any], preference: str) -> dict[str, Any]:
+        async def ask(params: Params) -> dict[str, Any]:
+            found: dict[str, Any] = await self._client.search(
+                index=self._index, body=body, params=params
+            )
+            return found
+
+        return await self._in_turn(ask, preference)
+
+    async def _in_turn(self, ask: Ask, preference: str = "") -> dict[str, Any]:
+        """Ask when the gate lets it, and again where nobody answers."""
         try:
             async with asyncio.timeout(self._settings.timeout_seconds), self._gate:
-                found: dict[str, Any] = await self._client.search(
-                    index=self._index, body=body, params={"preference": preference}
-                )
+                return await self._retry(ask, preference)
+        except NotFoundError:
+            raise
         except (OpenSearchException, TimeoutError) as error:
             raise self._unavailable(error) from error
-        return found
 
     @staticmethod
     def _unavailable(error: Exception) -> IndexUnavailableError:
