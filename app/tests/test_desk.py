@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from conftest import Site
 
+from research_app.index.client import IndexUnavailableError
 from research_app.index.figures import Figures
 from research_app.index.quarantine import Entry, Listing
 from research_app.jobs.record import Job, JobsUnavailableError, UnfitJobError
@@ -194,3 +195,21 @@ def test_sizes() -> None:
     assert [desk.size(count) for count in (0, 999, 1500, 250_000, 3 * 10**12, 5 * 10**16)] == [
         "0 bytes", "999 bytes", "1.5 kB", "250 kB", "3.0 TB", "50000 TB",
     ]  # fmt: skip
+
+
+def test_a_quarantine_that_cannot_be_read_is_named_beside_all_else(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Red:
+        async def listing(self, _: int) -> Listing:
+            raise IndexUnavailableError("503 no shard")
+
+    async def sizes(*_: Any) -> Figures:
+        return Figures(documents=1234, bytes_once=1, bytes_with_copies=2)
+
+    monkeypatch.setattr(desk, "_quarantine", lambda _: Red())
+    monkeypatch.setattr(desk, "figures", sizes)
+    page = site.get("/admin", headers=site.headers("admin"))
+    assert page.status_code == 200
+    assert "The quarantine cannot be read: 503 no shard." in page.text
+    assert "1,234" in page.text

@@ -582,7 +582,9 @@ def test_what_is_refused_can_be_dismissed(library: Services, tmp_path: Path) -> 
     play(library, scenario)
 
 
-def test_a_refusal_that_cannot_be_written_is_said(library: Services, tmp_path: Path) -> None:
+def test_a_refusal_that_cannot_be_written_is_said_and_fails_no_ingest(
+    library: Services, tmp_path: Path
+) -> None:
     (tmp_path / "empty.pdf").write_bytes(b"")
 
     async def scenario(parts: Services) -> None:
@@ -590,8 +592,10 @@ def test_a_refusal_that_cannot_be_written_is_said(library: Services, tmp_path: P
         await take(parts, tmp_path)
         blocked = {"index.blocks.write": True}
         await parts.client.indices.put_settings(index=quarantine.index, body=blocked)
-        with pytest.raises(IndexUnavailableError, match="quarantine cannot be written"):
-            await take(parts, tmp_path)
+        (tmp_path / "one.jsonl").write_text('{"id": "1", "title": "One"}\n')
+        report = await take(parts, tmp_path)
+        assert (report.new, report.refused) == (1, 1)
+        assert "the quarantine is not up to date (the quarantine cannot be written" in str(report)
 
     play(library, scenario)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -50,6 +50,8 @@ class Report:
     # the first of them, as many as are kept: a small archive can hold millions of bad lines
     refusals: list[Refusal] = field(default_factory=list)
     total: int | None = None
+    # what does not belong to any document, and takes none of them back
+    notes: list[str] = field(default_factory=list)
 
     def refuse(self, refusal: Refusal) -> None:
         """Count what is not taken."""
@@ -74,7 +76,8 @@ class Report:
 
     def __str__(self) -> str:
         changed = f"{self.changed} changed, " if self.changed else ""
-        return f"{self.new} new, {changed}{self.unchanged} unchanged, {self.refused} refused"
+        counts = f"{self.new} new, {changed}{self.unchanged} unchanged, {self.refused} refused"
+        return "; ".join([counts, *self.notes])
 
 
 Progress = Callable[[Report], None]
@@ -142,11 +145,22 @@ class Ingest:
             failure = _first(group)
             raise failure from failure.__cause__
         if self.report.wrote:
-            await self._call(partial(self._client.indices.refresh, index=self._index))
+            refresh = partial(self._client.indices.refresh, index=self._index)
+            await self._after_all(self._call(refresh), "searches see it later")
         if self._interrupted is not None:
             raise self._interrupted
-        await self._quarantine.renew(source, self.report.refusals)
+        renewal = self._quarantine.renew(source, self.report.refusals)
+        await self._after_all(renewal, "the quarantine is not up to date")
         return self.report
+
+    async def _after_all(self, work: Awaitable[Any], otherwise: str) -> None:
+        """Do what comes after the last document: where it fails that is noted, and no failure."""
+        try:
+            await work
+        except IndexUnavailableError as error:
+            note = f"{otherwise} ({error})"
+            logger.warning("%s: %s", self._index, note)
+            self.report.notes.append(note)
 
     async def _take_all(self, source: Source) -> None:
         queue: asyncio.Queue[list[Candidate] | None] = asyncio.Queue(maxsize=WRITERS)

@@ -11,8 +11,9 @@ from fastapi.responses import RedirectResponse, Response
 
 from research_app import uploads
 from research_app.auth import User, require
+from research_app.index.client import IndexUnavailableError
 from research_app.index.figures import figures
-from research_app.index.quarantine import Quarantine
+from research_app.index.quarantine import Listing, Quarantine
 from research_app.jobs.record import ENDED, Job, JobsFullError, JobsUnavailableError, UnfitJobError
 from research_app.services import Services
 from research_app.web.pages import page
@@ -142,6 +143,14 @@ def _quarantine(parts: Services) -> Quarantine:
     return Quarantine(parts.client, parts.settings.opensearch.index)
 
 
+async def _refused(parts: Services) -> tuple[Listing, str]:
+    """What was refused last, or why it cannot be shown."""
+    try:
+        return await _quarantine(parts).listing(SHOWN_REFUSALS), ""
+    except IndexUnavailableError as error:
+        return Listing(total=0, entries=[]), f"The quarantine cannot be read: {error}."
+
+
 @router.post("/admin/quarantine/{identity}/dismiss")
 async def dismiss(parts: ServicesOf, _: Admin, identity: str) -> Response:
     """Drop what was refused and is of no interest any more."""
@@ -153,10 +162,10 @@ async def dismiss(parts: ServicesOf, _: Admin, identity: str) -> Response:
 async def admin(request: Request, parts: ServicesOf, _: Admin) -> Response:
     """What an administrator looks at: whether all is well, jobs, refusals, sizes."""
     index = parts.settings.opensearch.index
-    checks, (found, away), refused, sizes = await asyncio.gather(
+    checks, (found, away), (refused, unread), sizes = await asyncio.gather(
         parts.health.all(),
         _jobs(parts),
-        _quarantine(parts).listing(SHOWN_REFUSALS),
+        _refused(parts),
         figures(parts.client, index),
         return_exceptions=False,
     )
@@ -165,6 +174,7 @@ async def admin(request: Request, parts: ServicesOf, _: Admin) -> Response:
         "jobs": found,
         "away": away,
         "refused": refused,
+        "unread": unread,
         "sizes": {
             "Documents": f"{sizes.documents:,}",
             "Index": size(sizes.bytes_once),
