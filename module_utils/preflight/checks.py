@@ -63,6 +63,7 @@ INVENTORY_CHECKS: tuple[Check, ...] = (
     cache.primary,
     cache.users,
     edge.service_name,
+    edge.hsts,
     edge.virtual_address,
     edge.vrrp,
     edge.upstreams,

@@ -11,20 +11,48 @@ from ansible.module_utils.preflight.topology import ip, is_hostname
 VIP = "edge_vip_address"
 ROUTER_ID = "edge_vrrp_router_id"
 PEERS = "edge_vrrp_peers"
+ALIASES = "edge_service_aliases"
+YEAR = 31536000
 
 
 def service_name(inventory: Inventory) -> Iterator[Mistake]:
-    """Readers and certificates call the service by its name."""
+    """Readers and certificates call the service by its name, or by one of its others."""
     for host in inventory.group("edge"):
-        name = str(host.get("edge_service_name", ""))
-        if name and (not is_hostname(name) or ip(name)):
+        named = [("edge_service_name", str(host.get("edge_service_name", "")))]
+        named += [("edge_service_aliases", str(each)) for each in host.get(ALIASES) or [] if each]
+        for variable, name in named:
+            if name and (not is_hostname(name) or ip(name)):
+                yield Mistake(
+                    host.name,
+                    variable,
+                    name,
+                    "is no name that DNS and a certificate can carry",
+                    "write the name that readers type, without https:// and port, "
+                    "such as library.example.org",
+                )
+
+
+def hsts(inventory: Inventory) -> Iterator[Mistake]:
+    """What browsers are to put into their lists is what those lists take."""
+    for host in inventory.group("edge"):
+        seconds = str(host.get("edge_hsts_seconds", 63072000))
+        if not host.get("edge_hsts_preload"):
+            continue
+        if not host.get("edge_hsts_subdomains"):
             yield Mistake(
                 host.name,
-                "edge_service_name",
-                name,
-                "is no name that DNS and a certificate can carry",
-                "write the name that readers type, without https:// and port, "
-                "such as library.example.org",
+                "edge_hsts_preload",
+                "true",
+                "needs the sub-domains, without which no list takes a name",
+                "set edge_hsts_subdomains to true if all of them speak HTTPS",
+            )
+        if seconds.isdigit() and int(seconds) < YEAR:
+            yield Mistake(
+                host.name,
+                "edge_hsts_seconds",
+                seconds,
+                "is less than the year that browsers' lists ask for (edge_hsts_preload)",
+                f"write {YEAR} or more, or leave edge_hsts_preload off",
             )
 
 

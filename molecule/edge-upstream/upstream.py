@@ -8,6 +8,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 NAME, PORT, CERTIFICATE = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 # A test makes this file to let the node report that it drains.
@@ -19,11 +20,13 @@ class Node(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     served = 0
+    refused = 0
 
     def do_GET(self) -> None:
         """Answer a GET."""
         type(self).served += 1
-        path, _, query = self.path.partition("?")
+        target, _, query = self.path.partition("?")
+        path = unquote(target)  # once, as the application's server does
         if path == "/ready":
             self.answer(503 if DRAINING.exists() else 200, "text/plain", "ready")
         elif path.endswith("/events"):
@@ -34,9 +37,12 @@ class Node(BaseHTTPRequestHandler):
         elif path == "/slow":
             time.sleep(float(query or 1))
             self.echo()
+        elif path.startswith("/static/missing"):
+            self.answer(404, "text/plain", "no such file")
         elif path.startswith("/static/"):
             self.answer(200, "text/css", "a { color: red }\n" * 500, {"ETag": '"1"'})
-        elif path == "/unavailable":
+        elif path.endswith("/unavailable"):
+            type(self).refused += 1
             self.answer(503, "text/plain", "not now")
         else:
             self.echo()
@@ -49,9 +55,10 @@ class Node(BaseHTTPRequestHandler):
         self.echo()
 
     def echo(self) -> None:
-        """Answer with the node's name, a counter and the request's headers."""
+        """Answer with the node's name, its counters and the request as it arrived."""
         seen = {name.lower(): value for name, value in self.headers.items()}
-        text = json.dumps({"node": NAME, "served": type(self).served, "headers": seen})
+        counted = {"served": type(self).served, "refused": type(self).refused}
+        text = json.dumps({"node": NAME, **counted, "target": self.path, "headers": seen})
         self.answer(200, "application/json", text)
 
     def answer(self, status: int, kind: str, text: str, more: dict[str, str] | None = None) -> None:

@@ -87,6 +87,18 @@ MISTAKES = {
         "edge: {edge_service_name: 'https://library.example.org'}",
         ["edge_service_name = https://library.example.org", "without https://"],
     ),
+    "another name of the service with a port": (
+        "edge: {edge_service_aliases: [library.example.com, 'papers.example.org:443']}",
+        ["edge_service_aliases = papers.example.org:443", "without https:// and port"],
+    ),
+    "a name for browsers' lists without its sub-domains": (
+        "edge: {edge_hsts_preload: true}",
+        ["edge_hsts_preload = true", "set edge_hsts_subdomains to true"],
+    ),
+    "a name for browsers' lists for an hour": (
+        "edge: {edge_hsts_preload: true, edge_hsts_subdomains: true, edge_hsts_seconds: 3600}",
+        ["edge_hsts_seconds = 3600", "31536000 or more"],
+    ),
     "VRRP router id": (
         "edge: {edge_vrrp_router_id: 300}",
         ["edge_vrrp_router_id = 300", "1 to 255"],

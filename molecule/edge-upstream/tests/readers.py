@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
@@ -18,6 +19,7 @@ import testinfra
 import yaml
 
 SERVICE = "research.test"
+ALIAS = "library.test"
 NODES = ("app1", "app2")
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 CA = EPHEMERAL / "pki/ca.pem"
@@ -79,6 +81,24 @@ def fetch(
         return Answer(response.status, lowered, response.read())
     finally:
         connection.close()
+
+
+def raw(address: str, head: str, *, tls: bool = True, sni: str | None = SERVICE) -> Answer:
+    """Send a request as it is written.
+
+    :param head: request line and headers, each with its line end
+    :param tls: to the port of the service; else to the one that redirects
+    :param sni: name of the TLS handshake, or none
+    """
+    unnamed = context()
+    unnamed.check_hostname = False
+    with contextlib.closing(socket.create_connection((address, 443 if tls else 80), 10)) as plain:
+        connection = unnamed.wrap_socket(plain, server_hostname=sni) if tls else plain
+        connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        lowered = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, lowered, response.read())
 
 
 @dataclass
@@ -166,6 +186,11 @@ class Site:
         """Run curl there, against the first edge."""
         certificate = f"--cacert /etc/upstream/ca.pem --resolve {SERVICE}:443:{self.edge}"
         return str(self.on_app(f"curl -sS -m 20 {certificate} {arguments}").stdout)
+
+    def asked_directly(self) -> list[dict[str, Any]]:
+        """Return what each node says of itself, past the edges."""
+        urls = [f"https://{self.app_address}:{port}/" for port in (7861, 7862)]
+        return [yaml.safe_load(self.on_app(f"curl -sSk {url}").stdout) for url in urls]
 
     def serving(self) -> set[str]:
         """Return the nodes that answer new readers of the first edge, or statuses of failures."""

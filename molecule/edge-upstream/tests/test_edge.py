@@ -12,7 +12,19 @@ import ssl
 import time
 
 import pytest
-from readers import EPHEMERAL, NODES, SERVICE, Connection, Load, Site, context, eventually, fetch
+from readers import (
+    ALIAS,
+    EPHEMERAL,
+    NODES,
+    SERVICE,
+    Connection,
+    Load,
+    Site,
+    context,
+    eventually,
+    fetch,
+    raw,
+)
 
 SPOOFED = {
     "X-Forwarded-For": "203.0.113.9",
@@ -35,6 +47,98 @@ def test_plain_http_is_redirected(site: Site, method: str, status: int) -> None:
     response = connection.getresponse()
     assert response.status == status
     assert response.getheader("Location") == f"https://{SERVICE}/papers?q=a"
+
+
+OURS = [
+    SERVICE,
+    SERVICE.upper(),
+    f"{SERVICE}.",
+    f"{SERVICE}:443",
+    f"{SERVICE}.:443",
+    ALIAS,
+    f"{ALIAS.title()}:443",
+]
+FOREIGN = [
+    "evil.example",
+    "evil.example:443",
+    f"evil.example.{SERVICE}",
+    f"{SERVICE}.evil.example",
+    f"{SERVICE}evil.example",
+    "localhost",
+    "192.0.2.1",
+    "[2001:db8::1]",
+]
+
+
+def canonical(host: str) -> str:
+    """Return the name of ours that a Host header means."""
+    return host.lower().partition(":")[0].rstrip(".")
+
+
+@pytest.mark.parametrize("host", OURS)
+def test_the_services_names_are_served_and_passed_on_as_they_are_written(
+    site: Site, host: str
+) -> None:
+    answer = raw(site.edge, f"GET / HTTP/1.1\r\nHost: {host}\r\n")
+    assert answer.status == 200
+    seen = answer.json()["headers"]
+    assert (seen["host"], seen["x-forwarded-host"]) == (canonical(host), canonical(host))
+    redirect = raw(site.edge, f"GET /a?q=b HTTP/1.1\r\nHost: {host}\r\n", tls=False)
+    assert redirect.status == 301
+    assert redirect.headers["location"] == f"https://{canonical(host)}/a?q=b"
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+@pytest.mark.parametrize("path", ["/", "/api/search", "/static/style.css", "/health"])
+def test_a_foreign_name_is_misdirected(site: Site, host: str, path: str) -> None:
+    for method, tls in (("GET", True), ("POST", True), ("GET", False), ("POST", False)):
+        request = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n"
+        answer = raw(site.edge, request, tls=tls)
+        assert answer.status == 421, (method, tls)
+        assert "location" not in answer.headers
+        assert host not in answer.text
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        "GET / HTTP/1.1\r\n",
+        "GET / HTTP/1.0\r\n",
+        "GET / HTTP/1.1\r\nHost:\r\n",
+        f"GET / HTTP/1.1\r\nHost: {SERVICE}\r\nHost: evil.example\r\n",
+        f"GET / HTTP/1.1\r\nHost: {SERVICE}, evil.example\r\n",
+        f"GET / HTTP/1.1\r\nHost: {SERVICE}@evil.example\r\n",
+        f"GET http://evil.example/ HTTP/1.1\r\nHost: {SERVICE}\r\n",
+        "GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n",
+    ],
+)
+@pytest.mark.parametrize("tls", [True, False], ids=["https", "http"])
+def test_an_unclear_name_is_refused(site: Site, request_head: str, tls: bool) -> None:
+    answer = raw(site.edge, request_head, tls=tls)
+    assert answer.status in {400, 421}
+    assert "evil" not in str(answer.headers) + answer.text
+
+
+@pytest.mark.parametrize("host", [SERVICE, "evil.example"])
+def test_the_host_of_the_target_is_the_one_that_counts(site: Site, host: str) -> None:
+    request = f"GET http://{SERVICE}/a?q=b HTTP/1.1\r\nHost: {host}\r\n"
+    for answer in (raw(site.edge, request), raw(site.edge, request, tls=False)):
+        assert answer.status in ({200, 301} if host == SERVICE else {200, 301, 400, 421})
+        assert "evil" not in str(answer.headers) + answer.text
+        if answer.status == 301:
+            assert answer.headers["location"] == f"https://{SERVICE}/a?q=b"
+
+
+@pytest.mark.parametrize("sni", ["unrelated.example", SERVICE, None])
+def test_the_name_of_the_handshake_decides_nothing(site: Site, sni: str | None) -> None:
+    assert raw(site.edge, f"GET / HTTP/1.1\r\nHost: {SERVICE}\r\n", sni=sni).status == 200
+    assert raw(site.edge, "GET / HTTP/1.1\r\nHost: evil.example\r\n", sni=sni).status == 421
+
+
+@pytest.mark.parametrize(("host", "status"), [(ALIAS, "200"), ("evil.example", "421")])
+def test_the_authority_of_http_2_counts_alike(site: Site, host: str, status: str) -> None:
+    asked = f"-o /dev/null -w '%{{http_version}} %{{http_code}}' -H 'Host: {host}'"
+    assert site.curl(f"{asked} https://{SERVICE}/") == f"2 {status}"
 
 
 @pytest.mark.parametrize(
@@ -66,11 +170,20 @@ def test_http_2(site: Site) -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/api/search", "/static/style.css", "/health"])
-def test_security_headers(site: Site, path: str) -> None:
-    # /health is an error page of the edge itself for this client.
-    head = site.curl(f"-D - -o /dev/null --http1.1 https://{SERVICE}{path}").lower()
-    assert "strict-transport-security: max-age=63072000" in head
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        ("/", SERVICE),
+        ("/api/search", SERVICE),
+        ("/static/style.css", SERVICE),
+        ("/health", SERVICE),  # for this client an error page of the edge itself
+        ("/", "evil.example"),
+    ],
+)
+def test_security_headers(site: Site, path: str, host: str) -> None:
+    asked = f"-D - -o /dev/null --http1.1 -H 'Host: {host}' https://{SERVICE}{path}"
+    head = site.curl(asked).lower()
+    assert "strict-transport-security: max-age=63072000; includesubdomains; preload\r" in head
     assert head.count("x-content-type-options: nosniff") == 1
     assert "x-frame-options: sameorigin" in head
     assert "referrer-policy: strict-origin-when-cross-origin" in head
@@ -101,6 +214,78 @@ def test_administrators_paths_are_theirs(site: Site) -> None:
     assert fetch(site.edge, "/health").status == 200
     for path in ("/health", "/metrics", "/metrics/more"):
         assert site.curl(f"-o /dev/null -w '%{{http_code}}' https://{SERVICE}{path}") == "403"
+
+
+SPELLINGS = [
+    "/health",
+    "/health/",
+    "/health?a=b",
+    "/%68ealth",
+    "/%68%65%61%6c%74%68",
+    "/%68%65%61%6C%74%68/",
+    "/HEALTH",
+    "/He%41lth",
+    "//health",
+    "///health//",
+    "/%2Fhealth",
+    "/./health",
+    "/%2e/health",
+    "/.%2Fhealth",
+    "/x/../health",
+    "/x/%2e%2e/health",
+    "/x/.%2E/%68ealth",
+    "/x%2F..%2fhealth",
+    "/x/y/../../health",
+    "/x//../health",
+    "/static/../health",
+    "/api/x/../../health",
+    "/health;a=b",
+    "/health%3Ba",
+    "/health/;a",
+    "/;a/health",
+    "/;/health",
+    "/health%2F",
+    "/health%2Fx",
+    "/health/x",
+    "/health/./x",
+    "/metrics/../health",
+]
+
+
+@pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
+def test_a_private_path_is_private_however_it_is_spelt(site: Site, protocol: str) -> None:
+    eventually(lambda: burst(site, "/api/item", 8) == ["200"] * 8, 40)  # requests left to ask with
+    time.sleep(10)
+    urls = " ".join(f"'https://{SERVICE}{spelling}'" for spelling in SPELLINGS)
+    options = f"-g --path-as-is {protocol} -w '%{{http_code}}\\n'"
+    statuses = site.curl(f"{options} {'-o /dev/null ' * len(SPELLINGS)} {urls}").split()
+    answers = dict(zip(SPELLINGS, statuses, strict=True))
+    assert {path: status for path, status in answers.items() if status != "403"} == {}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/health",
+        "/healthy",
+        "/item/10.1000%2Fa%2Fb",
+        "/item/10.1000%2fhealth",
+        "/item/health",
+        "/search/health/metrics",
+        "/item//b/./c?q=%2F..%2Fhealth&r=a+b%20c",
+        "/%C3%A9t%C3%A9;v=1",
+    ],
+)
+def test_a_path_is_passed_on_as_it_was_sent(site: Site, target: str) -> None:
+    # The client of the tests is an administrator, so that /health is among them.
+    answer = raw(site.edge, f"GET {target} HTTP/1.1\r\nHost: {SERVICE}\r\n")
+    assert answer.status == 200
+    assert answer.json()["target"] == target
+
+
+@pytest.mark.parametrize("target", ["/healthy", "/item/health", "/item/10.1000%2fhealth"])
+def test_a_path_that_only_resembles_a_private_one_is_everybodys(site: Site, target: str) -> None:
+    assert site.curl(f"-o /dev/null -w '%{{http_code}}' https://{SERVICE}{target}") == "200"
 
 
 # --- the nodes behind it
@@ -168,9 +353,15 @@ def test_an_administrator_drains_a_node(disturbed: Site) -> None:
     assert "there are: app1, app2, impostor" in refused.stderr
 
 
-def test_a_node_that_answers_503_is_passed_over(site: Site) -> None:
-    # Both nodes refuse here, so the readers see it, once every node has been asked.
-    assert fetch(site.edge, "/unavailable").status in {502, 503}
+@pytest.mark.parametrize("path", ["/unavailable", "/api/unavailable"])
+def test_the_applications_own_503_is_the_answer(site: Site, path: str) -> None:
+    def refusals() -> int:
+        return sum(node["refused"] for node in site.asked_directly())
+
+    before = refusals()
+    answer = fetch(site.edge, path)
+    assert (answer.status, answer.text) == (503, "not now")
+    assert refusals() == before + 1, "no other node was asked for the same"
     assert fetch(site.edge).status == 200
 
 
@@ -216,6 +407,17 @@ def test_too_many_requests_are_refused_politely(site: Site) -> None:
     assert re.search(r"(?i)retry-after: \d", head)
     assert json.loads(body)["error"] == "too_many_requests"
     assert fetch(site.edge).status == 200, "others are not limited"
+    eventually(lambda: burst(site, "/", 1) == ["200"], 40)
+
+
+def test_missing_static_files_count_as_requests(site: Site) -> None:
+    eventually(lambda: burst(site, "/", 1) == ["200"], 40)
+    time.sleep(10)  # until there are requests left for this client
+    assert set(burst(site, "/static/style.css", 60)) == {"200"}
+    statuses = burst(site, "/static/missing-[1-150].css", 1)
+    assert set(statuses) == {"404", "429"}
+    assert statuses[0] == "404"
+    assert "429" in burst(site, "/", 20), "they count for all requests of the client"
     eventually(lambda: burst(site, "/", 1) == ["200"], 40)
 
 
@@ -399,6 +601,23 @@ def test_the_address_leaves_an_edge_whose_proxy_is_dead(disturbed: Site) -> None
     disturbed.run(f"systemctl start {disturbed.proxy}", holder)
     time.sleep(4)
     assert disturbed.holders() == [other], "an edge that returns pushes nobody aside"
+
+
+def test_the_address_leaves_an_edge_whose_proxy_hangs(disturbed: Site) -> None:
+    eventually(lambda: len(disturbed.holders()) == 1)
+    (holder,) = disturbed.holders()
+    (other,) = set(disturbed.edges) - {holder}
+    with Load(disturbed.vip, timeout=1.5) as load:
+        stop = f"date +%s.%N; systemctl kill -s STOP {disturbed.proxy}"
+        stopped = float(disturbed.run(stop, holder).stdout)
+        eventually(lambda: disturbed.holders() == [other])
+        time.sleep(1)
+    disturbed.run(f"systemctl kill -s CONT {disturbed.proxy}", holder)
+    seconds = disturbed.became_holder(other) - stopped
+    print(f"the address moved after {seconds:.1f} s, readers waited {load.longest_gap:.1f} s")
+    assert load.longest_gap <= 5
+    said = disturbed.run("journalctl -o cat -n 5 -t research-edge-alive", holder).stdout
+    assert f"{disturbed.proxy} accepts a connection and does not answer on port 8405" in said
 
 
 def test_a_proxy_that_dies_is_started_again(disturbed: Site) -> None:
