@@ -28,6 +28,21 @@ def test_tls_is_verified(hosts: dict[str, Any], name: str, port: int) -> None:
 
 
 @pytest.mark.parametrize("port", [6379, 26379])
+@pytest.mark.parametrize(
+    ("ciphers", "accepted"),
+    [("ECDHE+AESGCM", True), ("ECDHE+AES+SHA1", False), ("ECDHE+AES+SHA256:@SECLEVEL=0", False)],
+)
+def test_old_ciphers_are_refused(
+    hosts: dict[str, Any], port: int, ciphers: str, accepted: bool
+) -> None:
+    """Of TLS 1.2 the suites of the edge alone: none with CBC."""
+    done = hosts["cache-1"].run(
+        f"openssl s_client -connect cache-1:{port} -tls1_2 -cipher '{ciphers}' </dev/null"
+    )
+    assert ("Cipher is ECDHE" in done.stdout) is accepted
+
+
+@pytest.mark.parametrize("port", [6379, 26379])
 def test_plain_text_is_refused(hosts: dict[str, Any], port: int) -> None:
     """No command is read from a connection without TLS."""
     answer = hosts["cache-1"].run(
