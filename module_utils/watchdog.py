@@ -110,7 +110,7 @@ def not_before(restarts: Sequence[float], now: float, most: int, pause: float) -
     recent = [each for each in restarts if now - each < HOUR]
     if not recent:
         return now
-    earliest = recent[-1] + pause * 2 ** (len(recent) - 1)
+    earliest: float = recent[-1] + pause * 2.0 ** (len(recent) - 1)
     return max(earliest, recent[-most] + HOUR) if len(recent) >= most else earliest
 
 
@@ -448,11 +448,13 @@ async def watch_all(settings: Mapping[str, Any]) -> None:
     """Watch until killed."""
     history = History()
     history.load()
-    question = Question(settings["tls_ca"], read_accounts())
+    watches = read_watches(settings)
+    authority = settings["tls_ca"] if any(watch.tls_name for watch in watches) else ""
+    question = Question(authority, read_accounts())
     limits = (settings["restarts_per_hour"], settings["pause"])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sign_of_life())
-        for watch in read_watches(settings):
+        for watch in watches:
             keeper = Keeper(watch, question, history, *limits)
             tasks.create_task(keeper.keep())
             if watch.peers:

@@ -246,7 +246,7 @@ def test_a_password_is_sent_after_the_certificate_was_verified_alone() -> None:
     question._context = ssl.create_default_context()
     watch = replace(WATCH, tls_name="os2", account="search")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watchdog.asyncio, "open_connection", connect)
+        patch.setattr(asyncio, "open_connection", connect)
         assert asyncio.run(question.ask(watch)) == ""
     assert writer.sent == b""
 

@@ -607,17 +607,42 @@ def test_the_address_leaves_an_edge_whose_proxy_hangs(disturbed: Site) -> None:
     eventually(lambda: len(disturbed.holders()) == 1)
     (holder,) = disturbed.holders()
     (other,) = set(disturbed.edges) - {holder}
+    main_process = f"systemctl show -p MainPID --value {disturbed.proxy}"
     with Load(disturbed.vip, timeout=1.5) as load:
+        hung = disturbed.run(main_process, holder).stdout
         stop = f"date +%s.%N; systemctl kill -s STOP {disturbed.proxy}"
         stopped = float(disturbed.run(stop, holder).stdout)
         eventually(lambda: disturbed.holders() == [other])
         time.sleep(1)
-    disturbed.run(f"systemctl kill -s CONT {disturbed.proxy}", holder)
     seconds = disturbed.became_holder(other) - stopped
     print(f"the address moved after {seconds:.1f} s, readers waited {load.longest_gap:.1f} s")
     assert load.longest_gap <= 5
     said = disturbed.run("journalctl -o cat -n 5 -t research-edge-alive", holder).stdout
     assert f"{disturbed.proxy} accepts a connection and does not answer on port 8405" in said
+    replaced = eventually(lambda: disturbed.run(main_process, holder).stdout != hung, 30)
+    eventually(lambda: fetch(disturbed.edges[holder]).status == 200)
+    print(f"it was replaced {replaced:.1f} s later")
+    said = disturbed.run("journalctl -o cat -n 20 -u research-watchdog", holder).stdout
+    assert f"{disturbed.proxy}.service hangs: it accepts a connection on port 8405" in said
+
+
+def test_a_keepalived_that_hangs_is_replaced_and_leaves_the_address(disturbed: Site) -> None:
+    eventually(lambda: len(disturbed.holders()) == 1)
+    (holder,) = disturbed.holders()
+    (other,) = set(disturbed.edges) - {holder}
+    disturbed.run("systemctl kill -s STOP keepalived", holder)
+    eventually(lambda: disturbed.holders() == [other], 40)
+    said = disturbed.run("journalctl -o cat -n 20 -u research-watchdog", holder).stdout
+    assert "keepalived.service hangs: it has not touched" in said
+    assert fetch(disturbed.vip).status == 200
+
+
+def test_what_is_stopped_on_purpose_stays_so(disturbed: Site) -> None:
+    name = list(disturbed.edges)[1]
+    disturbed.run(f"systemctl stop {disturbed.proxy} keepalived", name)
+    time.sleep(15)
+    for unit in (disturbed.proxy, "keepalived"):
+        assert disturbed.run(f"systemctl is-active {unit}", name).stdout.strip() == "inactive"
 
 
 def test_a_proxy_that_dies_is_started_again(disturbed: Site) -> None:
