@@ -461,12 +461,9 @@ async def watch_all(settings: Mapping[str, Any]) -> None:
                 tasks.create_task(keeper.know_peers())
 
 
-def main(arguments: list[str]) -> int:
-    """Watch, or with "check FILE" say whether the settings can be used."""
+def main() -> int:
+    """Watch; where the settings cannot be used, say why."""
     try:
-        if arguments[:1] == ["check"]:
-            read_watches(json.loads(Path(arguments[1]).read_text()))
-            return 0
         asyncio.run(watch_all(json.loads(SETTINGS.read_text())))
     except (OSError, ValueError, KeyError) as error:
         print(f"research-watchdog: {error}", file=sys.stderr)
@@ -475,4 +472,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
