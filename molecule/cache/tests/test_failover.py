@@ -181,3 +181,28 @@ def test_a_primary_without_a_standby_is_not_stopped(
     assert f"{name} must stay primary" in done.stdout
     assert main_pids(hosts)[name] == pid
     playbook()
+
+
+@pytest.mark.parametrize("unit", ["valkey-server", "valkey-sentinel"])
+def test_a_primary_and_a_sentinel_that_hang_are_replaced(
+    ask: Ask, primary: Primary, writer: StartWriter, hosts: dict[str, Any], unit: str
+) -> None:
+    """Sentinel makes another node primary first; the watchdog replaces the one that hangs."""
+    wait_until_whole(ask, primary)
+    old = primary()
+    others = [name for name in NODES if name != old]
+    before = main_pids(hosts, unit)[old]
+    running = writer(others[0])
+    hosts[old].check_output(f"systemctl kill -s STOP {unit}")
+    started = time.monotonic()
+    while main_pids(hosts, unit)[old] in {before, "0"}:
+        assert time.monotonic() - started < 60, f"{unit} on {old} still hangs"
+        time.sleep(0.5)
+    print(f"\n{unit} was replaced after {time.monotonic() - started:.1f} s")
+    tally = running.stop()
+    assert tally["lost"] == 0
+    said = hosts[old].check_output("journalctl -o cat -u research-watchdog")
+    assert f"{unit}.service hangs: it accepts a connection on port" in said
+    if unit == "valkey-server":
+        assert primary(*others) != old, "Sentinel was first"
+    wait_until_whole(ask, primary)

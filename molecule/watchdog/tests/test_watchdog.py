@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+testinfra_hosts = ["podman://watchdog"]
+
 MAIN = "systemctl show -p MainPID --value patient"
 
 
@@ -20,7 +22,7 @@ def well(host: Any) -> None:
     host.run("rm -f /run/patient.hangs; systemctl stop research-watchdog")
     host.run("rm -f /run/research-watchdog/restarts.json; systemctl restart patient")
     host.run("journalctl --rotate --vacuum-time=1s; systemctl start research-watchdog")
-    wait(lambda: host.run("curl -s http://127.0.0.1:8000").rc == 0, 20)
+    wait(lambda: host.run("ss -ltn | grep -q :8000").rc == 0, 20)
     time.sleep(2)
 
 
