@@ -206,8 +206,10 @@ class SearchTraffic:
 
     WORDS = ("translation", "parsing", "summarization", "dialogue", "embedding", "speech", "corpus")
 
-    def __init__(self, authority: Path, readers: int = 4, pause: float = 0.5) -> None:
-        self._reader = Reader(authority, timeout=2.5)
+    def __init__(
+        self, authority: Path, readers: int = 4, pause: float = 0.5, patience: float = 2.5
+    ) -> None:
+        self._reader = Reader(authority, timeout=patience)
         self._pause = pause
         self._stop = Event()
         self._lock = Lock()
