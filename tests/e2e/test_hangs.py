@@ -213,6 +213,42 @@ def test_nobody_waits_long_for_a_search_tier_that_is_down(
     assert max(waits) <= 3
 
 
+def test_a_shard_that_the_cluster_has_given_up_is_tried_again(lab: Lab, record: Record) -> None:
+    """Five tries fail, since the node may not read it for a moment."""
+    name = "e2e-given-up"
+
+    def send(method: str, path: str, body: str = "{}") -> str:
+        header = "-H 'content-type: application/json'"
+        url = f"https://os1:9200/{name}{path}"
+        return lab["os1"].check(f"{ADMIN} -X{method} {header} '{url}' -d '{body}'")
+
+    def status() -> str:
+        return str(json.loads(ask(lab, f"/_cluster/health/{name}"))["status"])
+
+    one = {"number_of_shards": 1, "number_of_replicas": 0}
+    send("PUT", "", json.dumps({"settings": {"index": one}}))
+    try:
+        holder = lab[ask(lab, f"/_cat/shards/{name}?h=node").strip()]
+        uuid = ask(lab, f"/_cat/indices/{name}?h=uuid").strip()
+        folder = holder.check(
+            f"find /var/lib/opensearch -type d -path '*{uuid}/0/translog'"
+        ).strip()
+        send("POST", "/_close")
+        holder.check(f"chown root {folder}; chmod 700 {folder}")
+        try:
+            send("POST", "/_open?wait_for_active_shards=0")
+            explain = json.dumps({"index": name, "shard": 0, "primary": True})
+            url = "https://os1:9200/_cluster/allocation/explain"
+            command = f"{ADMIN} -H 'content-type: application/json' {url} -d '{explain}'"
+            wait_until(lambda: "max_retry" in lab["os1"].check(command), 60, "it was given up")
+        finally:
+            holder.check(f"chown opensearch {folder}")
+        seconds = wait_until(lambda: status() == "green", 90, "it was tried again")
+    finally:
+        send("DELETE", "")
+    record(f"a shard that was given up: served again after {seconds:.0f} s")
+
+
 @pytest.mark.long
 def test_a_manager_that_hangs_is_replaced_by_another(
     lab: Lab, readers: SearchTraffic, record: Record
