@@ -6,6 +6,7 @@ from __future__ import annotations
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.opensearch_client import CONNECTION_SPEC, Client, OpenSearchError, connect
 from ansible.module_utils.opensearch_drain import await_drained
+from ansible.module_utils.opensearch_keeper import RETRY_PATH, STATE_PATH, stuck
 from ansible.module_utils.opensearch_objects import plan_allocation, plan_exclusion
 
 DOCUMENTATION = r"""
@@ -20,13 +21,15 @@ description:
     allocation, and V(included) takes away what V(excluded) added. What others excluded stays.
   - V(drained) changes nothing. It waits until no shard is on O(nodes) by the cluster's state, and
     fails early, with the reason, when nothing moves any more.
+  - V(retried) lets the cluster try again to assign the copies that it has given up after five
+    tries, where a copy of their data is there. Others stay as they are.
 extends_documentation_fragment: opensearch_connection
 options:
   state:
     description: What is wanted.
     type: str
     required: true
-    choices: [held, restored, excluded, included, drained]
+    choices: [held, restored, retried, excluded, included, drained]
   nodes:
     description: Names of the nodes to drain.
     type: list
@@ -77,8 +80,13 @@ EXAMPLES = r"""
 RETURN = r"""
 settings:
   description: The settings that changed, or would, with their new values.
-  returned: unless O(state=drained)
+  returned: unless O(state=drained) or O(state=retried)
   type: dict
+shards:
+  description: The copies that are tried again, or would be.
+  returned: when O(state=retried)
+  type: list
+  elements: str
 drained:
   description: Whether nothing is left on the nodes.
   returned: when O(state=drained)
@@ -116,7 +124,7 @@ history:
 """
 
 
-STATES = ["held", "restored", "excluded", "included", "drained"]
+STATES = ["held", "restored", "retried", "excluded", "included", "drained"]
 
 
 def wait(module: AnsibleModule, client: Client) -> None:
@@ -135,6 +143,21 @@ def wait(module: AnsibleModule, client: Client) -> None:
     module.fail_json(msg=f"opensearch_allocation: not drained: {why}", **result)
 
 
+def retry(module: AnsibleModule, client: Client) -> None:
+    """Let the cluster try again what it has given up, and leave the module.
+
+    :raises OpenSearchError: where the cluster does not answer or refuses
+    """
+    try:
+        shards = stuck(client.request, client.request("GET", STATE_PATH))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise OpenSearchError(f"the cluster's answer lacks {error}") from error
+    if shards and not module.check_mode:
+        client.request("POST", RETRY_PATH)
+    after = "\n".join(f"{shard}: tried again" for shard in shards)
+    module.exit_json(changed=bool(shards), shards=shards, diff={"before": "", "after": after})
+
+
 def main() -> None:
     """Run the module."""
     nodes = {"type": "list", "elements": "str", "default": []}
@@ -148,7 +171,7 @@ def main() -> None:
             "stall": {"type": "int", "default": 120},
             "fail": {"type": "bool", "default": True},
         },
-        required_if=[("state", state, ["nodes"]) for state in STATES[2:]],
+        required_if=[("state", state, ["nodes"]) for state in STATES[3:]],
         supports_check_mode=True,
     )
     state = module.params["state"]
@@ -156,6 +179,8 @@ def main() -> None:
         client = connect(module.params["connection"])
         if state == "drained":
             wait(module, client)
+        if state == "retried":
+            retry(module, client)
         found = client.request("GET", "/_cluster/settings", flat_settings="true")
         if state in ("held", "restored"):
             plan = plan_allocation(found, state)

@@ -1,0 +1,108 @@
+"""Which copies the cluster has given up and may try again, and how often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.module_utils.opensearch_keeper import (
+    EXPLAIN_PATH,
+    LONGEST_PAUSE_SECONDS,
+    PAUSE_SECONDS,
+    RETRY_PATH,
+    attend,
+    next_pause,
+)
+
+STARTED = {"primary": True, "state": "STARTED", "shard": 0}
+RED = {
+    "primary": True,
+    "state": "UNASSIGNED",
+    "shard": 0,
+    "unassigned_info": {"reason": "ALLOCATION_FAILED", "failed_attempts": 5},
+}
+YELLOW = {**RED, "primary": False}
+NEW = {**RED, "unassigned_info": {"reason": "INDEX_CREATED"}}
+
+
+def explanation(
+    primary: bool, decider: str, in_sync: bool = False, broken: bool = False
+) -> dict[str, Any]:
+    refusal = {"decider": decider, "decision": "NO"}
+    store: dict[str, Any] = {"store": {"in_sync": True}} if in_sync else {}
+    if broken:
+        store["store"]["store_exception"] = {"type": "corrupt_index_exception"}
+    return {
+        "primary": primary,
+        "node_allocation_decisions": [{"node_name": "os1", "deciders": [refusal], **store}],
+    }
+
+
+class Cluster:
+    """Answers as OpenSearch does, and remembers what it was asked to do."""
+
+    def __init__(self, copies: list[dict[str, Any]], explained: dict[str, Any]) -> None:
+        self.retried, self.explained = 0, explained
+        self.state: dict[str, Any] = {
+            "cluster_manager_node": "a1",
+            "nodes": {"a1": {"name": "os1"}, "b2": {"name": "os2"}},
+            "routing_table": {"indices": {"library-quarantine": {"shards": {"0": copies}}}},
+        }
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        if path == EXPLAIN_PATH:
+            assert method == "POST"
+            assert set(body) == {"index", "shard", "primary"}
+            return self.explained
+        if path == RETRY_PATH:
+            self.retried += 1
+            return {"acknowledged": True}
+        return self.state
+
+
+PRIMARY, REPLICA = "library-quarantine[0] (primary)", "library-quarantine[0] (replica)"
+
+
+@pytest.mark.parametrize(
+    ("copies", "explained", "tried"),
+    [
+        ([RED], explanation(True, "max_retry", in_sync=True), [PRIMARY]),
+        ([RED], explanation(True, "max_retry"), []),  # its data are nowhere
+        ([RED], explanation(True, "max_retry", in_sync=True, broken=True), []),
+        ([RED], {"primary": True, "can_allocate": "yes"}, [PRIMARY]),  # nobody has asked
+        ([RED], explanation(True, "filter", in_sync=True), []),  # by the cluster's own rules
+        ([STARTED, YELLOW], explanation(False, "max_retry"), [REPLICA]),
+        ([NEW], explanation(True, "max_retry", in_sync=True), []),  # nothing failed yet
+        ([STARTED], {}, []),
+    ],
+)
+def test_what_is_tried_again(
+    copies: list[dict[str, Any]], explained: dict[str, Any], tried: list[str]
+) -> None:
+    cluster = Cluster(copies, explained)
+    assert attend(cluster.request, "os1") == tried
+    assert cluster.retried == bool(tried)
+
+
+def test_a_replica_waits_for_its_primary() -> None:
+    lost = {**RED, "unassigned_info": {"reason": "NODE_LEFT"}}
+    assert attend(Cluster([lost, YELLOW], explanation(False, "max_retry")).request, "os1") == []
+
+
+def test_the_elected_manager_alone_does_it() -> None:
+    cluster = Cluster([RED], explanation(True, "max_retry", in_sync=True))
+    assert attend(cluster.request, "os2") == []
+    assert cluster.retried == 0
+    cluster.state["cluster_manager_node"] = None
+    assert attend(cluster.request, "os1") == []
+
+
+def test_what_is_given_up_again_is_tried_ever_more_rarely() -> None:
+    pause, pauses = PAUSE_SECONDS, []
+    for _ in range(10):
+        pause = next_pause(pause, [PRIMARY], [PRIMARY])
+        pauses.append(pause)
+    assert pauses[:3] == [60, 120, 240]
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
+    assert next_pause(pause, [PRIMARY], []) == PAUSE_SECONDS
+    assert next_pause(pause, [PRIMARY], [REPLICA]) == PAUSE_SECONDS
