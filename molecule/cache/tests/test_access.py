@@ -65,6 +65,14 @@ def test_only_users_with_their_password(ask: Ask, port: int) -> None:
     assert ask("cache-1", "PING", port=port) == "PONG"
 
 
+@pytest.mark.parametrize("unit", ["valkey-server", "valkey-sentinel", "research-watchdog"])
+def test_units_can_do_little(hosts: dict[str, Any], unit: str) -> None:
+    """What systemd says of the unit's exposure, from 0 to 10."""
+    analysed = hosts["cache-1"].check_output(f"systemd-analyze security --no-pager {unit}")
+    level = float(analysed.rpartition("exposure level for")[2].split()[1])
+    assert level <= 2.0, analysed
+
+
 def test_each_user_does_its_own_only(ask: Ask) -> None:
     """Least privilege, asked for command by command."""
     refused = [

@@ -558,6 +558,15 @@ def test_secrets_are_roots(site: Site) -> None:
         assert site.run("stat -c '%a %U' /run/haproxy/admin.sock").stdout.strip() == "600 root"
 
 
+@pytest.mark.parametrize(
+    ("unit", "highest"), [("proxy", 2.6), ("keepalived", 3.0), ("research-watchdog", 2.0)]
+)
+def test_units_can_do_little(site: Site, unit: str, highest: float) -> None:
+    unit = site.proxy if unit == "proxy" else unit
+    analysed = site.run(f"systemd-analyze security --no-pager {unit}").stdout
+    assert float(re.findall(r"exposure level for .*: ([\d.]+)", analysed)[0]) <= highest, analysed
+
+
 def test_a_reload_loses_no_request(site: Site) -> None:
     with Load(site.edge) as load:
         for _ in range(3):
