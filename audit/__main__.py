@@ -12,7 +12,7 @@ from audit import checks, report, scanners, site
 from audit.findings import CHECKS, Finding, Verdict, overall
 
 LYNIS_SECONDS = 600
-TLS_SECONDS = 300.0
+TLS_SECONDS = 600.0
 HOSTS_SECONDS = 1200.0
 
 

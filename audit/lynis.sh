@@ -20,5 +20,5 @@ else
   cp "$folder/usr/sbin/lynis" "$folder/etc/lynis/default.prf" .
   set -- "${1:-240}" ./lynis --plugin-dir "$folder/etc/lynis/plugins"
 fi
-timeout "$@" audit system --quick --quiet --no-colors --logfile "$folder/log" --report-file "$folder/report" >/dev/null 2>&1 || true
+nice timeout "$@" audit system --quick --quiet --no-colors --logfile "$folder/log" --report-file "$folder/report" >/dev/null 2>&1 || true
 cat "$folder/report"

@@ -126,7 +126,7 @@ class Handler(socketserver.BaseRequestHandler):
         client: socket.socket = self.request
         request = b""
         while not request.endswith(b"\r\n\r\n"):
-            if not (part := client.recv(1)):
+            if not (part := client.recv(4096)):
                 return
             request += part
         asked = request.split(b" ")[1].decode()

@@ -43,13 +43,14 @@ def table(findings: Sequence[Finding]) -> str:
 
 def shortfalls(name: str, findings: Sequence[Finding]) -> list[str]:
     """Return the details of a check, those that hosts have in common once."""
+    every = {finding.host for finding in findings}
     hosts: dict[tuple[Verdict, str], list[str]] = {}
     for finding in findings:
         if finding.verdict != Verdict.OK:
             for detail in finding.details:
                 hosts.setdefault((finding.verdict, detail), []).append(finding.host)
     lines = [
-        f"  {name}: {', '.join(on)}: "
+        f"  {name}: {'every host' if set(on) == every and len(on) > 1 else ', '.join(on)}: "
         f"{'not measurable: ' if verdict == Verdict.NOT_MEASURABLE else ''}{detail}"
         for (verdict, detail), on in hosts.items()
     ]

@@ -50,7 +50,17 @@ class Host:
         :param command: text for the host's shell
         :param timeout: seconds
         """
-        ssh = [
+        ssh = self._ssh(command)
+        done = subprocess.run(ssh, capture_output=True, text=True, timeout=timeout, check=False)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def write(self, path: str, content: str) -> None:
+        """Write a file, by standard input: for root alone, if it was not there before."""
+        ssh = self._ssh(f"umask 077; cat > {shlex.quote(path)}")
+        subprocess.run(ssh, input=content, text=True, check=True, capture_output=True)
+
+    def _ssh(self, command: str) -> list[str]:
+        return [
             *("ssh", "-i", str(INVENTORY / ".ssh" / "id_ed25519")),
             *("-o", f"UserKnownHostsFile={INVENTORY / '.ssh' / 'known_hosts'}"),
             *("-o", "BatchMode=yes", "-o", "ConnectTimeout=5"),
@@ -59,8 +69,6 @@ class Host:
             f"deploy@{self.address}",
             f"sudo -n sh -c {shlex.quote(command)}",
         ]
-        done = subprocess.run(ssh, capture_output=True, text=True, timeout=timeout, check=False)
-        return Done(done.returncode, done.stdout, done.stderr)
 
     def check(self, command: str, timeout: float = 60) -> str:
         """Run a command that must succeed and return what it printed."""

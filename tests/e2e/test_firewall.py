@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e.conftest import Host, Lab
+from tests.e2e.conftest import ROOT, Host, Lab
 
 PORTS = (22, 80, 443, 6379, 7860, 8404, 9200, 9300, 26379)
 
@@ -24,23 +25,14 @@ ALLOWED: dict[int, tuple[str, set[str] | None]] = {
     26379: ("cache", {"app", "cache", "ops"}),
 }
 
-# Tries all ports of all hosts at once; prints those that took the connection or refused it (RST
-# passes the firewall too), leaving out those that were silently dropped.
-PROBE = """
-import concurrent.futures, json, socket, sys
-def reached(target):
-    address, port = target
-    try:
-        socket.create_connection((address, port), timeout=2).close()
-        return "open"
-    except ConnectionRefusedError:
-        return "refused"
-    except OSError:
-        return "dropped"
-targets = json.load(sys.stdin)
-with concurrent.futures.ThreadPoolExecutor(128) as pool:
-    print(json.dumps(list(pool.map(reached, targets))))
+# Run on a host: what scripts/audit tries the ports with.
+PROBE = (
+    (ROOT / "module_utils" / "port_probe.py").read_text()
+    + """
+import json, sys
+print(json.dumps(probe(*json.load(sys.stdin), timeout=2)))
 """
+)
 
 
 def expected(caller: Host, callee: Host, port: int) -> bool:
@@ -56,12 +48,14 @@ def found(lab: Lab) -> dict[tuple[str, str, int], str]:
     hosts = list(lab.hosts.values())
 
     def probe(caller: Host) -> dict[tuple[str, str, int], str]:
-        targets = [(host, port) for host in hosts if host != caller for port in PORTS]
-        asked = json.dumps([(host.address, port) for host, port in targets])
-        out = caller.check(f"echo '{asked}' | python3 -c '{PROBE}'", timeout=120)
+        others = [host for host in hosts if host != caller]
+        asked = json.dumps([[host.address for host in others], PORTS])
+        command = f"echo {shlex.quote(asked)} | python3 -c {shlex.quote(PROBE)}"
+        met = json.loads(caller.check(command, timeout=120))
         return {
-            (caller.name, host.name, port): result
-            for (host, port), result in zip(targets, json.loads(out), strict=True)
+            (caller.name, host.name, port): met[host.address][str(port)]
+            for host in others
+            for port in PORTS
         }
 
     matrix: dict[tuple[str, str, int], str] = {}

@@ -255,7 +255,7 @@ def test_people_read_a_row_for_each_check_and_what_falls_short_once() -> None:
     ]
     assert "1.2 to 3.1" in lines[2] and "0 of 2" in lines[2] and lines[2].endswith("below goal")
     assert lines[-2:] == [
-        "  exposure: os1, os2: haproxy 3.1 (goal 2.0)",
+        "  exposure: every host: haproxy 3.1 (goal 2.0)",
         "  updates: os2: not measurable: no lists",
     ]
 
