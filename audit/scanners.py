@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,32 +27,30 @@ def tls_ports(host: Host) -> list[int]:
 
 
 def tls(hosts: Sequence[Host], timeout: float) -> list[Finding]:
-    """Compare the TLS of every port with Mozilla's intermediate profile.
+    """Compare the TLS of every port with Mozilla's intermediate profile; two hosts at once.
 
     :param timeout: seconds for all of it
     """
-    asked = [host for host in hosts if host.seen is not None and tls_ports(host)]
-    silent = [host for host in hosts if host.seen is None and tls_ports(host)]
-    findings = [not_measurable("tls", host.name, host.why_not(LOOK)) for host in silent]
-    if not asked:
-        return findings
-    relays = {host.name: Relay(host.ssh_command()) for host in asked}
-    targets = {
-        f"{host.name}:{port}": (relays[host.name], f"{host.address}:{port}")
-        for host in asked
-        for port in tls_ports(host)
-    }
-    authorities = "".join(sorted({str((host.seen or {}).get("authority", "")) for host in asked}))
+    deadline = time.monotonic() + timeout
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda host: _tls(host, deadline), filter(tls_ports, hosts)))
+
+
+def _tls(host: Host, deadline: float) -> Finding:
+    left = deadline - time.monotonic()
+    if host.seen is None or left <= 0:
+        why = host.why_not(LOOK) if host.seen is None else "the time was over before its turn"
+        return not_measurable("tls", host.name, why)
+    relay = Relay(host.ssh_command())
+    targets = {f"{host.name}:{port}": (relay, f"{host.address}:{port}") for port in tls_ports(host)}
     try:
         with Tunnel(targets) as tunnel:
-            compliance = checks.tls_issues(sslyze(targets, tunnel.url, authorities, timeout))
+            printed = sslyze(targets, tunnel.url, str(host.seen.get("authority", "")), left)
     except subprocess.TimeoutExpired:
-        why = f"sslyze took longer than {timeout:.0f} s"
-        return findings + [not_measurable("tls", host.name, why) for host in asked]
+        return not_measurable("tls", host.name, f"sslyze had not ended after {left:.0f} s")
     finally:
-        for relay in relays.values():
-            relay.close()
-    return findings + [checks.tls(host, tls_ports(host), compliance) for host in asked]
+        relay.close()
+    return checks.tls(host, tls_ports(host), checks.tls_issues(printed))
 
 
 def sslyze(targets: Iterable[str], tunnel: str, authorities: str, timeout: float) -> str:

@@ -115,6 +115,8 @@ def _host(name: str, plan: Mapping[str, Any], results: Mapping[str, Any]) -> Hos
     said = plan["msg"]
     answers = {task: results.get(task, {}).get(name, {}) for task in (LOOK, PORTS, LYNIS)}
     failures = {task: why for task, answer in answers.items() if (why := failure(answer))}
+    # Line by line: what ssh brings over a terminal has a carriage return at each end.
+    lynis = "\n".join(answers[LYNIS].get("stdout_lines", []))
     return Host(
         name=name,
         address=said["address"],
@@ -123,7 +125,7 @@ def _host(name: str, plan: Mapping[str, Any], results: Mapping[str, Any]) -> Hos
         seen=answers[LOOK].get("seen"),
         problems=answers[LOOK].get("problems", {}),
         reached=answers[PORTS].get("reached"),
-        lynis=None if failures.get(LYNIS) else answers[LYNIS].get("stdout"),
+        lynis=lynis if lynis and LYNIS not in failures else None,
         failures=failures,
     )
 
