@@ -36,9 +36,8 @@ def audited(lab: Lab) -> dict[str, dict[str, Any]]:
         host.check("install -m 0644 /dev/null /etc/planted-secret")
         host.check("touch /srv/planted-file && chmod 0666 /srv/planted-file")
         host.check("ufw allow 12345/tcp")
-        host.check(
-            "systemd-run --unit=planted --working-directory=/var/empty python3 -m http.server 12345"
-        )
+        listen = "python3 -m http.server 12345 --directory /usr/share/doc"
+        host.check(f"systemd-run --unit=planted {listen}")
         host.write("/etc/planted-secret", f"password = {secret}\n")
         done = subprocess.run(
             [str(ROOT / "scripts" / "audit"), str(INVENTORY), "--only", CHECKS, "--json"],
