@@ -17,6 +17,9 @@ import pytest
 from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, Traffic, ready
 from tests.waiting import wait_until
 
+# what was stopped has to come back before the next test: a search node needs a minute and more
+pytestmark = pytest.mark.timeout(900)
+
 Record = Callable[[str], None]
 PATIENCE = 10  # seconds that a reader waits for an answer
 ADMIN = (
@@ -171,6 +174,7 @@ def test_a_worker_that_hangs_is_replaced(lab: Lab, record: Record) -> None:
     assert seconds <= 45
 
 
+@pytest.mark.long
 def test_a_search_node_that_hangs_is_hardly_noticed(
     lab: Lab, readers: SearchTraffic, record: Record
 ) -> None:
@@ -187,6 +191,7 @@ def test_a_search_node_that_hangs_is_hardly_noticed(
     assert traffic.longest_gap <= 5
 
 
+@pytest.mark.long
 def test_nobody_waits_long_for_a_search_tier_that_is_down(
     lab: Lab, reader: Reader, record: Record
 ) -> None:
