@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -109,7 +110,8 @@ def build(parts: Services, templates: Environment) -> gr.Blocks:
         found = gr.HTML(elem_id="found")
         for event in (button.click, words.submit):
             event(answer, [words, kind], found, api_visibility="private")
-        examples.click(None, examples, words, js="(sample) => sample[0]")
+        fill_in = f"(index) => {json.dumps(EXAMPLES)}[index]"
+        examples.click(None, examples, words, js=fill_in)
     blocks.state_session_capacity = SESSIONS
     blocks.queue(max_size=WAITING, default_concurrency_limit=CONCURRENT, api_open=False)
     return blocks
