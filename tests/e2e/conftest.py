@@ -149,12 +149,26 @@ class Reader:
         :param headers: more request headers
         :raises OSError: where no answer arrives
         """
+        target = f"{path}?{urlencode(query, doseq=True)}" if query else path
+        return self.ask("GET", target, headers=headers)
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send any request, on a connection of its own.
+
+        :param target: path and query, sent as they are
+        :raises OSError: where no answer arrives
+        """
         connection = _NamedConnection(
             SERVICE_NAME, self._address, timeout=self._timeout, context=self._context
         )
         try:
-            target = f"{path}?{urlencode(query, doseq=True)}" if query else path
-            connection.request("GET", target, headers=headers or {})
+            connection.request(method, target, body, headers or {})
             answer = connection.getresponse()
             lowered = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, lowered, answer.read())

@@ -316,3 +316,12 @@ def test_the_assistant_answers(page: Page) -> None:
     box.press("Enter")
     expect(page.locator("#found a.number").first).to_be_visible(timeout=30_000)
     page.screenshot(path=ARTIFACTS / "assistant.png")
+
+
+def test_an_example_of_the_assistant_becomes_the_question(page: Page) -> None:
+    page.goto("/assistant")
+    box = page.get_by_role("textbox").first
+    expect(box).to_be_visible(timeout=30_000)
+    example = page.get_by_text("How do neural models translate rare words?")
+    example.click()
+    expect(box).to_have_value("How do neural models translate rare words?", timeout=SECONDS)
