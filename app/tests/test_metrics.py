@@ -15,6 +15,7 @@ import pytest
 from conftest import Site, make_settings
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from research_app import logs, metrics
 from research_app.index.client import IndexUnavailableError
@@ -41,6 +42,36 @@ def test_only_the_monitoring_hosts_may_ask(site: Site, monitor: TestClient) -> N
         answer = reader.get("/metrics")
         assert answer.status_code == 403
         assert "process_" not in answer.text
+
+
+PRIVATE = [
+    *("/health", "/%68ealth", "/%68%65%61%6C%74%68", "/health/", "//health", "/./health"),
+    *("/HEALTH", "/health?", "/health;x", "/health%2F", "/health/x", "/x/../health"),
+    *("/metrics", "/%6Detrics", "//metrics", "/metrics/"),
+]
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+@pytest.mark.parametrize(("reader", "may"), [("198.51.100.7", False), ("127.0.0.1", True)])
+def test_an_edge_that_lets_a_reader_through_is_not_enough(
+    site: Site, path: str, reader: str, may: bool
+) -> None:
+    """However the path is spelt: what the application knows as private it tells operators alone."""
+    behind = ProxyHeadersMiddleware(site.app, trusted_hosts=["10.0.0.1"])
+    client = TestClient(behind, client=("10.0.0.1", 4711))
+    answer = client.get(f"http://library{path}", headers={"X-Forwarded-For": reader})
+    if not may or answer.status_code == 404:
+        assert answer.status_code in (403, 404)
+        assert "process_" not in answer.text
+        assert "seconds" not in answer.text
+    else:
+        assert answer.status_code == 200
+
+
+def test_a_neighbour_that_says_it_is_an_edge_gains_nothing(site: Site) -> None:
+    neighbour = TestClient(site.app, client=("10.0.0.9", 4711))
+    assert neighbour.get("/health", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 403
+    assert neighbour.get("/health").status_code == 200
 
 
 def test_networks() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from research_app import metrics
@@ -15,6 +15,7 @@ from research_app.services import Services
 
 router = APIRouter()
 
+OPERATORS = "for the monitoring hosts only"
 UNCACHED = {"Cache-Control": "no-store"}
 # short, so that an edge may answer the same search for a moment, but no browser for long
 SHARED = {"Cache-Control": "public, max-age=0, s-maxage=10"}
@@ -27,6 +28,21 @@ def services(request: Request) -> Services:
 
 
 ServicesOf = Annotated[Services, Depends(services)]
+
+
+def operators_only(request: Request, parts: ServicesOf) -> None:
+    """Refuse readers what is for those who run the library, whatever an edge let through.
+
+    Programs of this and the neighbouring hosts come without an edge. Raises HTTPException 403.
+    """
+    asked_by_edge = "x-forwarded-for" in request.headers
+    if asked_by_edge and not _operator(request, parts):
+        raise HTTPException(403, OPERATORS, UNCACHED)
+
+
+def _operator(request: Request, parts: Services) -> bool:
+    address = request.client.host if request.client else None
+    return metrics.allowed(address, parts.settings.server.metrics_networks)
 
 
 @router.get("/live", tags=["operations"])
@@ -46,7 +62,12 @@ async def ready(parts: ServicesOf) -> JSONResponse:
     return JSONResponse({"status": "ready"}, 200, UNCACHED)
 
 
-@router.get("/health", tags=["operations"], responses={503: {}})
+@router.get(
+    "/health",
+    tags=["operations"],
+    responses={403: {}, 503: {}},
+    dependencies=[Depends(operators_only)],
+)
 async def health(parts: ServicesOf) -> JSONResponse:
     """Every check with its time; 503 where one fails that searches need."""
     checks = await parts.health.all()
@@ -60,9 +81,8 @@ async def health(parts: ServicesOf) -> JSONResponse:
 @router.get("/metrics", include_in_schema=False)
 async def prometheus(request: Request, parts: ServicesOf) -> Response:
     """For the monitoring hosts only."""
-    address = request.client.host if request.client else None
-    if not metrics.allowed(address, parts.settings.server.metrics_networks):
-        return JSONResponse({"detail": "for the monitoring hosts only"}, 403, UNCACHED)
+    if not _operator(request, parts):
+        raise HTTPException(403, OPERATORS, UNCACHED)
     return Response(await metrics.page(parts), media_type=metrics.CONTENT_TYPE, headers=UNCACHED)
 
 

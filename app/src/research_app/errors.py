@@ -37,7 +37,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {422: {"model": Problem}, 429: {"mode
 
 def wants_json(request: Request) -> bool:
     """Whether a program asked."""
-    return request.url.path.startswith(("/api/", "/live", "/ready", "/health"))
+    return request.url.path.startswith(("/api/", "/live", "/ready", "/health", "/metrics"))
 
 
 def answer(
