@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from research_app.fetch import Fetcher
+from research_app.private_address import shown
 from research_app.refusal import RefusedError
 
 logger = logging.getLogger(__name__)
@@ -65,11 +66,11 @@ class Pictures:
         try:
             content = self._fetcher.get(url, max_bytes=MAX_BYTES).content
         except RefusedError as error:
-            logger.info("no picture from %s: %s", url, error)
+            logger.info("no picture from %s: %s", shown(url), error)
             self._silent.add(host)
             return None
         try:
             return small(content)
         except RefusedError as error:
-            logger.info("no picture from %s: %s", url, error)
+            logger.info("no picture from %s: %s", shown(url), error)
             return None

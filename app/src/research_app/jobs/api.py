@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from research_app.auth import User, require
 from research_app.jobs.fitness import check
 from research_app.jobs.record import Job, JobsFullError, JobsUnavailableError, UnfitJobError
+from research_app.private_address import shown
 from research_app.services import Services
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -49,13 +50,18 @@ class JobList(BaseModel):
     jobs: list[Job]
 
 
+def _told(job: Job) -> dict[str, Any]:
+    """A job for a librarian, who need not see the secret of a feed."""
+    return job.model_dump() | {"argument": shown(job.argument)}
+
+
 @router.post("", status_code=202, response_model=Job, responses={**ANSWERS, 422: {}})
 async def submit(parts: ServicesOf, user: Curator, wanted: NewJob) -> Response:
     """Take a job."""
     check(parts.settings, wanted.kind, wanted.argument, wanted.options)
     job = await parts.jobs.submit(wanted.kind, wanted.argument, user.name, wanted.options)
     headers = {**UNCACHED, "Location": f"/api/jobs/{job.id}"}
-    return JSONResponse(job.model_dump(), 202, headers)
+    return JSONResponse(_told(job), 202, headers)
 
 
 @router.get("", response_model=JobList, responses=ANSWERS)
@@ -64,7 +70,7 @@ async def newest(
 ) -> Response:
     """The newest jobs."""
     jobs = await parts.jobs.list_jobs(limit)
-    return JSONResponse({"jobs": [job.model_dump() for job in jobs]}, headers=UNCACHED)
+    return JSONResponse({"jobs": [_told(job) for job in jobs]}, headers=UNCACHED)
 
 
 @router.get("/{identity}", response_model=Job, responses={**ANSWERS, 404: {}})
@@ -73,13 +79,13 @@ async def one(parts: ServicesOf, _: Curator, identity: str) -> Response:
     job = await parts.jobs.job(identity)
     if job is None:
         raise HTTPException(404)
-    return JSONResponse(job.model_dump(), headers=UNCACHED)
+    return JSONResponse(_told(job), headers=UNCACHED)
 
 
 @router.post("/{identity}/retry", response_model=Job, responses={**ANSWERS, 422: {}})
 async def retry(parts: ServicesOf, _: Curator, identity: str) -> Response:
     """Do a job again that failed or was given up."""
-    return JSONResponse((await parts.jobs.retry(identity)).model_dump(), headers=UNCACHED)
+    return JSONResponse(_told(await parts.jobs.retry(identity)), headers=UNCACHED)
 
 
 async def full(_: Request, __: Exception) -> Response:

@@ -18,6 +18,7 @@ from research_app.jobs.record import (
     JobsUnavailableError,
     UnfitJobError,
 )
+from research_app.private_address import shown
 from research_app.services import Services
 
 Result = TypeVar("Result")
@@ -132,6 +133,6 @@ def stamp(seconds: float) -> str:
 def line(job: Job) -> str:
     """One job in one line."""
     return (
-        f"{job.id}  {stamp(job.created)}  {job.state:<8}{job.kind} {job.argument}"
+        f"{job.id}  {stamp(job.created)}  {job.state:<8}{job.kind} {shown(job.argument)}"
         f"  {job.seen} seen, {job.new} new, {job.refused} refused  {job.message}"
     ).rstrip()

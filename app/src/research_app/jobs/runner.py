@@ -16,6 +16,7 @@ from research_app.ingest import Report
 from research_app.jobs.handlers import HANDLERS, Handler
 from research_app.jobs.record import Job, State, UnfitJobError
 from research_app.jobs.store import LEASE_SECONDS, JobStore, insist, opened
+from research_app.private_address import shown
 from research_app.refusal import NotNowError
 from research_app.services import Services, build
 from research_app.settings import Settings
@@ -71,7 +72,9 @@ class Runner:
             if job is None:
                 logger.info("job %s: another has it, or it has ended", identity)
                 return
-            logger.info("job %s: %s %s, try %s", identity, job.kind, job.argument, job.attempts)
+            logger.info(
+                "job %s: %s %s, try %s", identity, job.kind, shown(job.argument), job.attempts
+            )
             await self._attempt(store, job, token)
 
     async def _attempt(self, store: JobStore, job: Job, token: str) -> None:

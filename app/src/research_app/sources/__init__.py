@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from research_app.private_address import shown
 from research_app.sources import (
     arxiv,
     bibtex,
@@ -39,7 +40,8 @@ def absolute(location: str) -> str:
 
 def open_source(location: str | Path, kind: Kind, tools: Tools = NO_TOOLS) -> Source:
     """What a path or an address holds."""
-    root = str(location) if is_address(str(location)) else str(Path(location).resolve())
+    remote = is_address(str(location))
+    root = shown(str(location)) if remote else str(Path(location).resolve())
     try:
         source = _reader(location, kind, tools)
     except RefusedError as error:

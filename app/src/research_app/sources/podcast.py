@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from research_app.extract.media import AUDIO, VIDEO
 from research_app.extract.transcripts import SUFFIXES, form_of
+from research_app.private_address import is_private, shown
 from research_app.sources.address import join, split
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError, Total
 from research_app.sources.outcome import outcome
@@ -33,6 +34,7 @@ class Origin:
     name: str
     folder: Path | None = None
     url: str = ""
+    private: bool = False  # for one subscriber: what it names is for nobody else
 
     def address(self, reference: str) -> str:
         """An address that a feed names, whole; nothing for one on a disk."""
@@ -77,7 +79,9 @@ def read_address(
     feed = parse(found.content)
     if total is not None:
         total.count = len(feed.episodes)
-    yield from _episodes(feed, Origin(url, url=found.url), kind, tools, {})
+    yield from _episodes(
+        feed, Origin(shown(url), url=found.url, private=is_private(url)), kind, tools, {}
+    )
 
 
 def claimed(path: Path) -> set[Path]:
@@ -189,9 +193,16 @@ def _fields(feed: Feed, episode: Episode, origin: Origin) -> dict[str, Any]:
         "venue": feed.title,
         "language": feed.language,
         "duration": episode.duration,
-        "url": origin.address(episode.link),
-        "media_url": origin.address(episode.enclosure) if episode.enclosure else "",
+        "url": _public(episode.link, origin),
+        "media_url": "" if origin.private else _public(episode.enclosure, origin),
     }
+
+
+def _public(reference: str, origin: Origin) -> str:
+    """An address for readers; none that holds the secret of the subscriber."""
+    address = origin.address(reference) if reference else ""
+    secret = is_private(address) if origin.private else "@" in split(address).netloc
+    return "" if secret else address
 
 
 def beside(feed: Feed, folder: Path) -> dict[str, Transcript]:

@@ -15,6 +15,7 @@ from research_app.index.client import IndexUnavailableError
 from research_app.index.figures import figures
 from research_app.index.quarantine import Listing, Quarantine
 from research_app.jobs.record import ENDED, Job, JobsFullError, JobsUnavailableError, UnfitJobError
+from research_app.private_address import shown
 from research_app.services import Services
 from research_app.web.pages import page
 from research_app.web.views import KIND_NAMES
@@ -59,7 +60,7 @@ def size(count: int) -> str:
 
 def job_view(job: Job) -> dict[str, Any]:
     """A job as a row or a page shows it."""
-    argument = job.argument.rstrip("/")
+    argument = shown(job.argument).rstrip("/")
     return {
         **job.model_dump(),
         "address": f"/jobs/{job.id}",
