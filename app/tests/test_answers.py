@@ -444,3 +444,15 @@ def test_settings_that_cannot_work(answer: dict[str, str], reason: str) -> None:
 
 def test_the_default_needs_nobody() -> None:
     assert isinstance(provider_of(make_settings()), Extractive)
+
+
+@pytest.mark.parametrize("path", ["/answer", "/api/answer"])
+@pytest.mark.parametrize("accept", ["application/json", "text/html", "text/event-stream"])
+def test_nobody_who_asks_for_the_head_alone_has_a_model_write(
+    site: Site, monkeypatch: pytest.MonkeyPatch, path: str, accept: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(type(site.services.answers), "stream", lambda _, words: asked.append(words))
+    head = site.client.head(f"{path}?q=why+stripes", headers={"Accept": accept})
+    assert (head.status_code, asked) == (200, [])
+    assert site.client.head(f"{path}?q=x").status_code == 422

@@ -120,6 +120,34 @@ def test_a_browser_asks_for_a_document_every_day_and_gets_it_once(
     assert "max-age=31536000," in picture.headers["cache-control"]
 
 
+@pytest.mark.parametrize("known", ['W/"{key}"', '"x", W/"{key}"', '"{key}" , "x"', "*"])
+def test_a_copy_is_known_as_a_proxy_names_it(
+    shelf: tuple[TestClient, FileStore], known: str
+) -> None:
+    client, store = shelf
+    key = store.put(CONTENT, ".pdf")
+    asked = {"If-None-Match": known.replace("{key}", key)}
+    assert client.get(f"/files/{key}", headers=asked).status_code == 304
+    assert client.get(f"/files/{key}", headers={"If-None-Match": 'W/"x"'}).status_code == 200
+
+
+def test_who_asks_for_the_head_alone_has_no_file_read(
+    shelf: tuple[TestClient, FileStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, store = shelf
+    key = store.put(CONTENT, ".pdf")
+
+    def opened(*_: object, **__: object) -> None:
+        raise AssertionError("the file is read")
+
+    monkeypatch.setattr("anyio.open_file", opened)
+    head = client.head(f"/files/{key}")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(CONTENT))
+    assert head.headers["etag"] == f'"{key}"'
+    assert client.head("/static/site.css").status_code == 200
+
+
 def test_nothing_else_is_given(shelf: tuple[TestClient, FileStore]) -> None:
     client, _ = shelf
     for key in (KEY, "x", "..%2f..%2fetc%2fpasswd", "%00"):

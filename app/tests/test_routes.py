@@ -22,6 +22,7 @@ OPEN = {
     ("GET", "/health"),
     ("GET", "/metrics"),
     ("GET", "/favicon.ico"),
+    ("GET", "/robots.txt"),
 }
 # Pages and addresses that need a role even where reading is for everybody.
 CURATION = ("/upload", "/jobs", "/admin", "/api/jobs", "/api/upload", "/api/me")

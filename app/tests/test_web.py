@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from typing import Any
+from urllib.robotparser import RobotFileParser
 
 import pytest
 from conftest import Site, results
@@ -189,6 +190,19 @@ def test_only_get_and_head(site: Site) -> None:
     for method in ("POST", "PUT", "DELETE"):
         assert site.client.request(method, "/").status_code == 405
         assert site.client.request(method, "/api/search?q=abc").status_code == 405
+
+
+def test_crawlers_are_kept_from_what_costs_a_model(site: Site) -> None:
+    robots = RobotFileParser()
+    robots.parse(site.get("/robots.txt").text.splitlines())
+    for kept in ("/answer?q=x", "/api/answer?q=x", "/assistant/", "/?q=x", "/login", "/admin"):
+        assert not robots.can_fetch("any", kept), kept
+    for shown in ("/", "/library", "/items/a", "/static/site.css", "/files/a.pdf"):
+        assert robots.can_fetch("any", shown), shown
+    site.search.results_of = results(PAPER)
+    link = re.search(r'<a href="/answer\?[^>]*>', site.get("/?q=stripes").text)
+    assert link is not None
+    assert 'rel="nofollow"' in link[0]
 
 
 def test_request_ids(site: Site) -> None:

@@ -54,6 +54,10 @@ def _request_id(scope: Scope) -> str:
     return uuid.uuid4().hex
 
 
+class _HeadSentError(Exception):
+    """The head of an answer is on its way, and was all that was asked for."""
+
+
 class RequestMiddleware:
     """The outermost layer of the application."""
 
@@ -75,8 +79,9 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":  # the server leaves the body out
-            scope = {**scope, "method": "GET"}
+        head_only = scope["method"] == "HEAD"
+        state = scope.get("state", {}) | {"head_only": head_only}
+        scope = {**scope, "method": "GET" if head_only else scope["method"], "state": state}
         identity = _request_id(scope)
         token = request_id.set(identity)
         start = time.perf_counter()
@@ -88,9 +93,14 @@ class RequestMiddleware:
                 status, started = message["status"], True
                 self._add_headers(MutableHeaders(scope=message), scope["path"], identity)
             await send(message)
+            if head_only:  # nothing is read, made or written for a body that nobody gets
+                await send({"type": "http.response.body", "body": b""})
+                raise _HeadSentError
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except _HeadSentError:
+            pass
         except ClientDisconnect:  # in the middle of what it sent: there is nobody to answer
             status = CLIENT_LEFT
         except Exception as error:

@@ -80,7 +80,11 @@ async def answer(
 ) -> Response:
     """Answer a question from the passages of the library, with citations."""
     request.state.log = {"query": SearchQuery(q=question.q).fingerprint[:16]}
-    if "application/json" in request.headers.get("accept", ""):
+    as_json = "application/json" in request.headers.get("accept", "")
+    if request.state.head_only:  # no model writes for nobody
+        media_type = "application/json" if as_json else "text/event-stream"
+        return Response(headers={"Cache-Control": "no-store"}, media_type=media_type)
+    if as_json:
         found = await while_connected(request, parts.answers.answer(question.q))
         return JSONResponse(found.model_dump(), headers={"Cache-Control": "no-store"})
     events = parts.answers.stream(question.q)

@@ -19,11 +19,14 @@ from research_app.index.client import IndexUnavailableError
 
 # What anybody may ask where reading needs an account: the way in, and what monitoring asks (the
 # edges let nobody else ask /health and /metrics).
-OPEN_PATHS = ("/login", "/logout", "/live", "/ready", "/health", "/metrics", "/favicon.ico")
+OPEN_PATHS = (
+    *("/login", "/logout", "/live", "/ready", "/health", "/metrics"),
+    *("/favicon.ico", "/robots.txt"),
+)
 OPEN_FOLDERS = ("/static/", "/auth/")
 OPEN_API = ("/api/token",)
 # Of these nobody wants to know who asks.
-UNASKED = ("/live", "/ready", "/health", "/metrics", "/favicon.ico")
+UNASKED = ("/live", "/ready", "/health", "/metrics", "/favicon.ico", "/robots.txt")
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 FOREIGN = "This form was sent by another site."

@@ -72,6 +72,12 @@ def headers_of(suffix: str) -> dict[str, str]:
     }
 
 
+def has_copy(request: Request, tag: str) -> bool:
+    """Whether the asker has what a tag names; one that a proxy called weak (W/) is as good."""
+    known = request.headers.get("if-none-match", "").split(",")
+    return any(text.strip() in ("*", tag, f"W/{tag}") for text in known)
+
+
 @router.get(FILES + "/{key}")
 async def file(
     request: Request, key: str, parts: Annotated[Services, Depends(_services)]
@@ -85,7 +91,7 @@ async def file(
     if not is_picture(suffix):
         parts.usage.used(key)
     headers = headers_of(suffix) | {"ETag": f'"{key}"'}
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    if has_copy(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return FileResponse(
         path,

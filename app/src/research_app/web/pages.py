@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import jinja2
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
 from research_app.auth import current_user
@@ -22,6 +22,18 @@ router = APIRouter(include_in_schema=False)
 
 SHOWN_SIMILAR = 6
 MOST_DIGITS = 7
+# Items and the first pages are for crawlers; answers, searches and what needs an account are not.
+UNCRAWLED = (
+    "/answer",
+    "/assistant",
+    "/api/",
+    "/?q=",
+    "/login",
+    "/auth/",
+    "/upload",
+    "/jobs",
+    "/admin",
+)
 SHARED = {"Cache-Control": "no-cache"}
 
 
@@ -113,6 +125,13 @@ async def icon(request: Request) -> Response:
     return RedirectResponse(request.app.state.static.address("icon.svg"), 307)
 
 
+@router.get("/robots.txt")
+async def robots() -> Response:
+    """Tell crawlers what is not for them: pages without end, and those that cost a model's work."""
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in UNCRAWLED)]
+    return PlainTextResponse("\n".join(lines) + "\n", headers={"Cache-Control": "max-age=86400"})
+
+
 @router.get("/answer")
 async def answer(request: Request, parts: ServicesOf) -> Response:
     """The answer to a question, whole: for browsers without scripts, and to be shared."""
@@ -122,6 +141,8 @@ async def answer(request: Request, parts: ServicesOf) -> Response:
         message = first_problem(error.errors())
         return error_page(request, 422, f"{message[:1].upper()}{message[1:]}.")
     request.state.log = {"query": query.fingerprint[:16]}
+    if request.state.head_only:  # no model writes for nobody
+        return HTMLResponse("", headers=SHARED)
     found = await parts.answers.answer(query.q)
     values = {
         **views.answer_view(found),
