@@ -67,10 +67,19 @@ options:
         description: The certificate itself, as PEM text, where the site provides it.
         type: str
         default: ""
-  renew_before:
-    description: Seconds before its end at which a certificate is due.
-    type: int
-    default: 2592000
+      renew_seconds:
+        description: Seconds before its end at which it is due.
+        type: int
+        default: 2592000
+      valid_seconds:
+        description: Seconds that it may be valid in all; one of longer is due. 0 for any.
+        type: int
+        default: 0
+  revoked:
+    description: Certificates that were revoked, as PEM text. One of these is due.
+    type: list
+    elements: str
+    default: []
 author: research-stack
 attributes:
   check_mode: {description: It only reads., support: full}
@@ -120,6 +129,8 @@ REQUEST = {
         "default": [],
     },
     "provided": {"type": "str", "default": ""},
+    "renew_seconds": {"type": "int", "default": 2592000},
+    "valid_seconds": {"type": "int", "default": 0},
 }
 
 
@@ -146,11 +157,13 @@ def find_due(params: dict[str, Any], comparable: bool) -> dict[str, list[str]]:
             sans=frozenset(normal_san(san) for san in request["sans"]),
             purposes=frozenset(request["purposes"]),
             provided=request["provided"],
+            renew_seconds=request["renew_seconds"],
+            valid_seconds=request["valid_seconds"],
         )
         found = None
         if comparable:
             found = read_certificate(Path(params["directory"]), wanted.name, authority)
-        reasons = reasons_to_issue(found, wanted, now, params["renew_before"])
+        reasons = reasons_to_issue(found, wanted, now, params["revoked"])
         if reasons:
             due[wanted.name] = reasons
     return due
@@ -164,7 +177,7 @@ def main() -> None:
             "organization": {"type": "str", "required": True},
             "authorities": {"type": "list", "elements": "str", "required": True},
             "requests": {"type": "list", "elements": "dict", "required": True, "options": REQUEST},
-            "renew_before": {"type": "int", "default": 2592000},
+            "revoked": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -12,8 +12,9 @@ DOCUMENTATION = r"""
 module: opensearch_certificates
 short_description: Copy the host's certificate, key and CA for OpenSearch
 description:
-  - Copies the three files on the host, the key as PKCS#8, readable by the service alone. The
-    server watches the copies and takes new ones over without a restart.
+  - Copies the four files on the host, the key as PKCS#8, readable by the service alone. The
+    server watches the copies and takes new ones over without a restart; the list of
+    revoked ones it reads at each request.
 options:
   certificate:
     description: Certificate with its chain.
@@ -27,8 +28,12 @@ options:
     description: Certificates that peers and clients are verified against.
     type: path
     required: true
+  crl:
+    description: Certificates that were revoked.
+    type: path
+    required: true
   dest:
-    description: Directory of the copies (C(host.pem), C(host.pem.key), C(ca.pem)).
+    description: Directory of the copies (C(host.pem), C(host.pem.key), C(ca.pem), C(crl.pem)).
     type: path
     required: true
   owner:
@@ -51,6 +56,7 @@ EXAMPLES = r"""
     certificate: /etc/research-pki/host.pem
     key: /etc/research-pki/host.pem.key
     ca: /etc/research-pki/ca.pem
+    crl: /etc/research-pki/crl.pem
     dest: /etc/opensearch/certs
     owner: opensearch
 """
@@ -68,7 +74,8 @@ MODE = 0o600
 
 def main() -> None:
     """Run the module."""
-    options = {name: {"type": "path", "required": True} for name in ("certificate", "ca", "dest")}
+    paths = ("certificate", "ca", "crl", "dest")
+    options = {name: {"type": "path", "required": True} for name in paths}
     options["key"] = {"type": "path", "required": True, "no_log": False}
     options["owner"] = {"type": "str", "required": True}
     module = AnsibleModule(argument_spec=options, supports_check_mode=True)
@@ -77,6 +84,7 @@ def main() -> None:
     # The key comes first: a certificate without its key is what a watcher must not meet.
     copies = [
         Copy(Path(params["ca"]), dest / "ca.pem"),
+        Copy(Path(params["crl"]), dest / "crl.pem"),
         Copy(Path(params["key"]), dest / "host.pem.key", is_key=True),
         Copy(Path(params["certificate"]), dest / "host.pem"),
     ]

@@ -11,6 +11,9 @@ from ansible.module_utils.opensearch_objects import (
     SECURITY,
     Plan,
     User,
+    plan_absent,
+    plan_audit,
+    plan_failure_listeners,
     plan_mappings,
     plan_nodes,
     plan_purge,
@@ -49,10 +52,31 @@ options:
         C(plugins.security.nodes_dn_dynamic_config_enabled).
     type: dict
     default: {}
+  audit:
+    description:
+      - Settings of the audit log, as the plugin's API takes them. What is not given stays as it is.
+    type: dict
+    default: {}
+  failure_listeners:
+    description:
+      - Limits of failed sign-ins by name, as the plugin's API takes them. Where one is given, those
+        that are not are removed.
+    type: dict
+    default: {}
   purge:
     description: Remove users, roles and mapped users that are not listed and not the plugin's own.
     type: bool
     default: false
+  kept:
+    description: Users, and roles of these names, that O(purge) leaves alone.
+    type: list
+    elements: str
+    default: []
+  absent:
+    description: Users to remove, with the roles of these names.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode: {support: full}
   diff_mode:
@@ -66,9 +90,11 @@ EXAMPLES = r"""
   opensearch_security:
     connection: "{{ opensearch_connection }}"
     users:
-      - {name: research_app, password: "{{ vault_opensearch_app_password }}", roles: [research_app]}
+      - name: research_worker
+        password: "{{ vault_opensearch_worker_password }}"
+        roles: [research_worker]
     roles:
-      research_app:
+      research_worker:
         index_permissions:
           - {index_patterns: ["research_assistant*"], allowed_actions: [crud, create_index]}
 """
@@ -116,9 +142,21 @@ def read_nodes(client: Client) -> dict[str, Any]:
 
 def make_plan(client: Client, params: dict[str, Any]) -> Plan:
     """Compare everything and return the requests, roles before those who get them."""
-    nodes = plan_nodes(read_nodes(client), params["nodes"]) if params["nodes"] else Plan()
-    if not (params["users"] or params["roles"] or params["purge"]):
-        return nodes
+    plans = []
+    if params["nodes"]:
+        plans.append(plan_nodes(read_nodes(client), params["nodes"]))
+    if params["audit"]:
+        plans.append(plan_audit(read(client, "audit"), params["audit"]))
+    if params["failure_listeners"]:
+        listeners = read(client, "authfailurelisteners")
+        plans.append(plan_failure_listeners(listeners, params["failure_listeners"]))
+    if params["users"] or params["roles"] or params["purge"] or params["absent"]:
+        plans += identity_plans(client, params)
+    return Plan([change for plan in plans for change in plan.changes])
+
+
+def identity_plans(client: Client, params: dict[str, Any]) -> list[Plan]:
+    """Compare users, roles and mappings."""
     users = [
         User(u["name"], u["password"], tuple(u["roles"]), u["description"]) for u in params["users"]
     ]
@@ -129,16 +167,17 @@ def make_plan(client: Client, params: dict[str, Any]) -> Plan:
         if user.name in found["internalusers"]
     }
     plans = [
-        nodes,
         plan_roles(found["roles"], params["roles"]),
         plan_users(found["internalusers"], users, fits),
-        plan_mappings(found["rolesmapping"], users, params["purge"]),
+        plan_mappings(found["rolesmapping"], users, params["purge"], params["kept"]),
+        plan_absent(found, params["absent"]),
     ]
     if params["purge"]:
-        names = [user.name for user in users]
+        names = [*(user.name for user in users), *params["kept"]]
+        roles = [*params["roles"], *params["kept"]]
         plans.append(plan_purge(found["internalusers"], names, "internalusers", "user"))
-        plans.append(plan_purge(found["roles"], list(params["roles"]), "roles", "role"))
-    return Plan([change for plan in plans for change in plan.changes])
+        plans.append(plan_purge(found["roles"], roles, "roles", "role"))
+    return plans
 
 
 def main() -> None:
@@ -149,7 +188,11 @@ def main() -> None:
             "users": {"type": "list", "elements": "dict", "default": [], "options": USER_SPEC},
             "roles": {"type": "dict", "default": {}},
             "nodes": {"type": "dict", "default": {}},
+            "audit": {"type": "dict", "default": {}},
+            "failure_listeners": {"type": "dict", "default": {}},
             "purge": {"type": "bool", "default": False},
+            "kept": {"type": "list", "elements": "str", "default": []},
+            "absent": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

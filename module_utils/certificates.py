@@ -25,6 +25,7 @@ TRUST_DIRECTORY = Path("/usr/local/share/ca-certificates")
 TRUST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 TRUST_PREFIX = "research-pki-"
 END = "-----END CERTIFICATE-----"
+ROUNDING = 3600  # seconds by which a validity may differ from what was asked for
 
 
 class CertificateError(Exception):
@@ -41,6 +42,8 @@ class Wanted:
     sans: frozenset[str]
     purposes: frozenset[str]
     provided: str = ""
+    renew_seconds: int = 2592000
+    valid_seconds: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Found:
     organization: str
     sans: frozenset[str]
     purposes: frozenset[str]
+    not_before: datetime.datetime
     not_after: datetime.datetime
     signed_by_authority: bool
     key_matches: bool | None
@@ -78,7 +82,7 @@ def pem_blocks(text: str) -> list[str]:
 
 
 def reasons_to_issue(
-    found: Found | None, wanted: Wanted, now: datetime.datetime, renew_before: int
+    found: Found | None, wanted: Wanted, now: datetime.datetime, revoked: list[str]
 ) -> list[str]:
     """Why this certificate has to be issued or installed; empty when it is right."""
     if found is None:
@@ -94,9 +98,22 @@ def reasons_to_issue(
         if pem_blocks(found.pem) != pem_blocks(wanted.provided):
             reasons.append("the site provides another one")
         return reasons
-    left = (found.not_after - now).total_seconds()
-    if left < renew_before:
-        reasons.append(f"it ends {found.not_after:%Y-%m-%d}")
+    if pem_blocks(found.pem)[:1] in [pem_blocks(text)[:1] for text in revoked]:
+        reasons.append("it is revoked")
+    return reasons + _reasons_of_age(found, wanted, now) + _reasons_of_content(found, wanted)
+
+
+def _reasons_of_age(found: Found, wanted: Wanted, now: datetime.datetime) -> list[str]:
+    longest = wanted.valid_seconds + ROUNDING if wanted.valid_seconds else float("inf")
+    if (found.not_after - now).total_seconds() < wanted.renew_seconds:
+        return [f"it ends {found.not_after:%Y-%m-%d}"]
+    if (found.not_after - found.not_before).total_seconds() > longest:
+        return [f"it is valid too long, until {found.not_after:%Y-%m-%d}"]
+    return []
+
+
+def _reasons_of_content(found: Found, wanted: Wanted) -> list[str]:
+    reasons = []
     if not found.signed_by_authority:
         reasons.append("another authority signed it")
     if (found.common_name, found.organization) != (wanted.common_name, wanted.organization):
@@ -167,7 +184,8 @@ def read_certificate(directory: Path, name: str, authority: str) -> Found | None
         organization=_subject(certificate, x509.NameOID.ORGANIZATION_NAME),
         sans=_names(certificate),
         purposes=_purposes(certificate),
-        not_after=_not_after(certificate),
+        not_before=_utc(certificate, "not_valid_before"),
+        not_after=_utc(certificate, "not_valid_after"),
         signed_by_authority=bool(authority) and _signed_by(certificate, authority),
         key_matches=matches,
         key_mode=mode,
@@ -179,10 +197,13 @@ def _subject(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
     return str(values[0].value) if values else ""
 
 
-def _not_after(certificate: x509.Certificate) -> datetime.datetime:
-    if hasattr(certificate, "not_valid_after_utc"):
-        return certificate.not_valid_after_utc
-    return certificate.not_valid_after.replace(tzinfo=datetime.UTC)
+def _utc(certificate: x509.Certificate, name: str) -> datetime.datetime:
+    """Return a date, which older versions of the library give without its zone."""
+    if hasattr(certificate, f"{name}_utc"):
+        aware: datetime.datetime = getattr(certificate, f"{name}_utc")
+        return aware
+    naive: datetime.datetime = getattr(certificate, name)
+    return naive.replace(tzinfo=datetime.UTC)
 
 
 def _names(certificate: x509.Certificate) -> frozenset[str]:

@@ -119,6 +119,7 @@ def fingerprint(layout: Layout) -> dict[str, str]:
         "jvm": digest(*sorted((layout.config / "jvm.options.d").glob("*.options"))),
         "keystore": digest(layout.config / "opensearch.keystore"),
         "ca": digest(layout.config / "certs" / "ca.pem"),
+        "audit": digest(layout.config / "audit" / "log4j2.properties"),
     }
 
 

@@ -361,11 +361,17 @@ def plan_users(
     return plan
 
 
-def plan_mappings(found: Mapping[str, Any], wanted: Sequence[User], purge: bool = False) -> Plan:
+def plan_mappings(
+    found: Mapping[str, Any],
+    wanted: Sequence[User],
+    purge: bool = False,
+    kept_users: Sequence[str] = (),
+) -> Plan:
     """Plan which users have which roles; users that the inventory does not know keep theirs.
 
     :param found: the answer of the API's rolesmapping
     :param purge: take unknown users out of the mappings too
+    :param kept_users: unknown users that stay even then
     """
     managed = {user.name for user in wanted}
     roles: dict[str, set[str]] = {}
@@ -378,7 +384,7 @@ def plan_mappings(found: Mapping[str, Any], wanted: Sequence[User], purge: bool 
         if existing.get("reserved") or existing.get("hidden"):
             continue
         before = set(existing.get("users") or [])
-        kept = set() if purge else before - managed
+        kept = before & set(kept_users) if purge else before - managed
         after = kept | roles.get(role, set())
         if before == after:
             continue
@@ -407,6 +413,72 @@ def plan_nodes(found: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) ->
         if before != after:
             path, label = f"{SECURITY}/nodesdn/{cluster}", f"nodes of {cluster}"
             plan.add(Change("PUT", path, {"nodes_dn": after}, label, before, after))
+    return plan
+
+
+def plan_audit(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Plan:
+    """Plan the settings of the audit log; those that are not given stay as they are.
+
+    :param found: the answer of the API's audit
+    """
+    plan = Plan()
+    before = found.get("config") or {}
+    after = merged(before, wanted)
+    if before != after:
+        path = f"{SECURITY}/audit/config"
+        plan.add(Change("PUT", path, after, "audit log", before, after))
+    return plan
+
+
+def merged(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with others put over them; the order within a list counts not."""
+    result = dict(found)
+    for key, value in wanted.items():
+        present = found.get(key)
+        if isinstance(value, Mapping) and isinstance(present, Mapping):
+            result[key] = merged(present, value)
+        elif isinstance(value, list) and isinstance(present, list):
+            result[key] = present if sorted(present) == sorted(value) else value
+        else:
+            result[key] = value
+    return result
+
+
+def plan_failure_listeners(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Plan:
+    """Plan the limits of failed sign-ins; those that are not wanted go.
+
+    :param found: the answer of the API's authfailurelisteners
+    """
+    plan = Plan()
+    path = f"{SECURITY}/authfailurelisteners"
+    for name, listener in sorted(wanted.items()):
+        present = found.get(name) or {}
+        before = {key: present.get(key) for key in listener}
+        after = merged(before, listener)
+        if before != after:
+            label = f"limit of failed sign-ins {name}"
+            plan.add(Change("PUT", f"{path}/{name}", dict(listener), label, before, after))
+    for name in sorted(set(found) - set(wanted)):
+        label = f"limit of failed sign-ins {name}"
+        plan.add(Change("DELETE", f"{path}/{name}", None, label, "present", None))
+    return plan
+
+
+def plan_absent(found: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Plan:
+    """Plan the removal of users, and of what they may do under the same name.
+
+    :param found: the answers of the API by kind: internalusers, roles, rolesmapping
+    """
+    plan = Plan()
+    for name in names:
+        for kind, label in (
+            ("internalusers", "user"),
+            ("rolesmapping", "users with role"),
+            ("roles", "role"),
+        ):
+            if name in found[kind]:
+                path = f"{SECURITY}/{kind}/{name}"
+                plan.add(Change("DELETE", path, None, f"{label} {name}", "present", None))
     return plan
 
 

@@ -21,7 +21,9 @@ ALPHABET = string.ascii_letters + string.digits
 # Every secret of the stack, with its length. VRRP takes eight characters and ignores the rest.
 LENGTHS: Mapping[str, int] = {
     "vault_opensearch_admin_password": 32,
-    "vault_opensearch_app_password": 32,
+    "vault_opensearch_web_password": 32,
+    "vault_opensearch_worker_password": 32,
+    "vault_opensearch_accounts_password": 32,
     "vault_opensearch_monitoring_password": 32,
     "vault_opensearch_backup_password": 32,
     "vault_opensearch_logwriter_password": 32,

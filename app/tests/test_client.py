@@ -89,7 +89,7 @@ def settings_for(*urls: str, ca: Path | None, password: str = "hunter2") -> Sett
 
 def ask(settings: Settings, times: int = 1) -> str:
     async def run() -> str:
-        client = connect(settings)
+        client = connect(settings, settings.library_login)
         try:
             return [await answers(client, "library") for _ in range(times)][-1]
         finally:
@@ -132,7 +132,8 @@ def test_connections_to_nodes_that_failed_are_closed_too(node: Node) -> None:
     urls = ("https://localhost:9", f"https://localhost:{node.port}")
 
     async def run() -> list[object]:
-        client = connect(settings_for(*urls, ca=node.ca))
+        settings = settings_for(*urls, ca=node.ca)
+        client = connect(settings, settings.library_login)
         for _ in urls:
             await answers(client, "library")
         connections = client.transport.connection_pool.orig_connections

@@ -29,7 +29,7 @@ from research_app import intake
 from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.index.edition import UNKNOWN, Edition, renew
 from research_app.index.mapping import index_body
-from research_app.index.quarantine import Quarantine
+from research_app.index.quarantine import BODY, Quarantine
 from research_app.ingest import Ingest, Report
 from research_app.jobs import handlers
 from research_app.jobs.record import Job
@@ -575,9 +575,52 @@ def test_what_is_refused_can_be_dismissed(library: Services, tmp_path: Path) -> 
         assert await quarantine.forget_older(str(folder), timedelta(days=1)) == 0
         assert [e.id for e in (await quarantine.listing()).entries] == [entries["three.pdf"].id]
         assert await quarantine.forget_older(str(tmp_path / "b"), timedelta(days=-1)) == 0
-        assert await quarantine.forget_older(str(folder), timedelta(days=-1)) == 1
+        # and what is marked, which goes with the rest
+        assert await quarantine.forget_older(str(folder), timedelta(days=-1)) == 2
         await take(parts, folder)
         assert await quarantine.dismiss_place(str(folder)) == 3
+
+    play(library, scenario)
+
+
+def test_what_is_dismissed_is_listed_again_when_it_is_refused_again(
+    library: Services, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "one.pdf").write_bytes(b"")
+    (tmp_path / "b" / "two.pdf").write_bytes(pdf("Any text of a paper"))
+
+    async def scenario(parts: Services) -> None:
+        quarantine = Quarantine(parts.client, parts.settings.opensearch.index)
+        await take(parts, tmp_path / "a")
+        (entry,) = (await quarantine.listing()).entries
+        await quarantine.dismiss(entry.id)
+        assert (await quarantine.listing()).total == 0
+        await take(parts, tmp_path / "a")
+        assert (await quarantine.listing()).total == 1
+        await quarantine.dismiss(entry.id)
+        await take(parts, tmp_path / "b")  # any ingest deletes what is marked
+        assert (await parts.client.count(index=quarantine.index))["count"] == 0
+
+    play(library, scenario)
+
+
+def test_an_index_of_an_earlier_release_learns_what_dismissed_is(
+    library: Services, tmp_path: Path
+) -> None:
+    (tmp_path / "one.pdf").write_bytes(b"")
+
+    async def scenario(parts: Services) -> None:
+        quarantine = Quarantine(parts.client, parts.settings.opensearch.index)
+        fields = {k: v for k, v in BODY["mappings"]["properties"].items() if k != "dismissed"}
+        earlier = {"mappings": {"dynamic": "strict", "properties": fields}}
+        await parts.client.indices.create(
+            index=quarantine.index, body=earlier, params={"request_timeout": 60}
+        )
+        await take(parts, tmp_path)
+        (entry,) = (await quarantine.listing()).entries
+        assert await quarantine.dismiss(entry.id) == 1
 
     play(library, scenario)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from research_app import settings
 from research_app.settings import Credentials, SettingsError
@@ -104,6 +105,34 @@ def test_secrets_come_from_files_and_stay_out_of_sight(tmp_path: Path) -> None:
     assert loaded.credentials.tls_key == tmp_path / "tls_key"
     assert "hunter2" not in repr(loaded)
     assert "hunter2" not in loaded.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("given", "library", "accounts"),
+    [
+        (("opensearch",), "web", None),
+        (("opensearch", "opensearch_accounts"), "web", "accounts"),
+        (("opensearch_worker",), "worker", None),
+        (("opensearch_worker", "opensearch_accounts"), "worker", "accounts"),
+    ],
+)
+def test_a_process_is_who_its_credentials_say(
+    given: tuple[str, ...], library: str, accounts: str | None
+) -> None:
+    users = {"user": "web", "worker_user": "worker", "accounts_user": "accounts"}
+    secrets = Credentials.model_validate({f"{name}_password": "hunter2" for name in given})
+    loaded = settings.parse(
+        GOOD | {"opensearch": GOOD["opensearch"] | users}, secrets, Path("settings.toml")
+    )
+    logins = (loaded.library_login, loaded.accounts_login)
+    assert [login and login.user for login in logins] == [library, accounts]
+    assert "hunter2" not in repr(logins)
+
+
+def test_accounts_without_a_user_of_their_own() -> None:
+    one = GOOD | {"opensearch": GOOD["opensearch"] | {"user": "web"}}
+    loaded = settings.parse(one, Credentials(opensearch_password=SecretStr("x")), Path("s.toml"))
+    assert loaded.accounts_login == loaded.library_login
 
 
 def test_where_settings_are_read_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

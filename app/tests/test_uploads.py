@@ -6,7 +6,6 @@ import dataclasses
 import gzip
 import os
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pdfs import pdf
 
-from research_app.index.client import IndexUnavailableError
+from research_app.inbox import KEPT_SECONDS
 from research_app.jobs.record import Job, JobsUnavailableError
-from research_app.uploads import ACCEPTED, KEPT_SECONDS, UnfitFileError, safe_name, suffix_of
+from research_app.uploads import ACCEPTED, UnfitFileError, safe_name, suffix_of
 
 LINE = b'{"id": "zebra", "title": "Zebras"}\n'
 VTT = b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n"
@@ -201,28 +200,13 @@ def test_without_a_queue_the_file_is_not_kept(desk: Site) -> None:
     assert inbox(desk) == before
 
 
-@pytest.mark.parametrize("down", [False, True])
-def test_what_waited_for_a_month_is_removed(
-    desk: Site, monkeypatch: pytest.MonkeyPatch, down: bool
-) -> None:
-    forgotten: list[str] = []
-
-    async def forget(_: Any, folder: str, age: timedelta) -> int:
-        assert age == timedelta(seconds=KEPT_SECONDS)
-        forgotten.append(folder)
-        if down:
-            raise IndexUnavailableError("no node answers")
-        return 1
-
-    monkeypatch.setattr("research_app.index.quarantine.Quarantine.forget_older", forget)
+def test_what_waited_for_a_month_is_removed(desk: Site) -> None:
     send(desk, "old.jsonl", LINE)
-    assert forgotten == []
     old = next(path for path in inbox(desk) if path.name == "old.jsonl")
     month_ago = time.time() - KEPT_SECONDS - 60
     os.utime(old.parent, (month_ago, month_ago))
     send(desk, "new.jsonl", LINE)
     assert not old.exists()
-    assert forgotten == [str(old.parent.parent.resolve())]
     assert any(path.name == "new.jsonl" for path in inbox(desk))
 
 

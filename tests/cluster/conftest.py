@@ -118,9 +118,9 @@ class Cluster:
     def __getitem__(self, name: str) -> Host:
         return self.hosts[name]
 
-    def client(self, user: str = "research_app", **options: Any) -> OpenSearch:
+    def client(self, user: str = "research_worker", **options: Any) -> OpenSearch:
         """Return a client as an application has one: it asks the next host where one fails."""
-        password = self.password if user == "research_app" else self.admin_password
+        password = self.password if user == "research_worker" else self.admin_password
         return OpenSearch(
             hosts=[f"https://{host.address}:9200" for host in self.hosts.values()],
             http_auth=(user, password),
@@ -243,7 +243,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     found = Cluster(
         inventory=inventory,
         hosts=hosts,
-        password=secrets["vault_opensearch_app_password"],
+        password=secrets["vault_opensearch_worker_password"],
         admin_password=secrets["vault_opensearch_admin_password"],
     )
     found.play("site.yml").succeeded()

@@ -55,7 +55,7 @@ opensearch:
   opensearch_node_roles: [cluster_manager, data, ingest]
   opensearch_users:
     - {{name: research_admin, password: TheAdministrator77, roles: [all_access]}}
-    - {{name: research_app, password: OpensearchOfTheApp4, roles: [research_app]}}
+    - {{name: research_web, password: OpensearchOfTheApp4, roles: [research_web]}}
 cache:
   cache_primary: cache1
   cache_min_replicas: 1

@@ -33,6 +33,7 @@ FOUND = Found(
     organization="research-stack",
     sans=WANTED.sans,
     purposes=WANTED.purposes,
+    not_before=NOW - datetime.timedelta(days=265),
     not_after=NOW + datetime.timedelta(days=100),
     signed_by_authority=True,
     key_matches=True,
@@ -41,7 +42,7 @@ FOUND = Found(
 
 
 def test_a_right_certificate_stays() -> None:
-    assert reasons_to_issue(FOUND, WANTED, NOW, 30 * DAY) == []
+    assert reasons_to_issue(FOUND, WANTED, NOW, []) == []
 
 
 @pytest.mark.parametrize(
@@ -62,18 +63,39 @@ def test_a_right_certificate_stays() -> None:
     ],
 )
 def test_one_thing_wrong_is_one_reason(found: Found | None, reason: str) -> None:
-    assert reasons_to_issue(found, WANTED, NOW, 30 * DAY) == [reason]
+    assert reasons_to_issue(found, WANTED, NOW, []) == [reason]
+
+
+@pytest.mark.parametrize(
+    ("days", "valid_seconds", "reasons"),
+    [
+        (7, 7 * DAY, []),
+        (8, 7 * DAY, ["it is valid too long, until 2026-06-08"]),
+        (2, 7 * DAY, ["it ends 2026-06-03"]),
+        (365, 0, []),
+    ],
+)
+def test_a_certificate_of_days(days: int, valid_seconds: int, reasons: list[str]) -> None:
+    end = NOW + datetime.timedelta(days=min(days, 7))
+    found = replace(FOUND, not_before=end - datetime.timedelta(days=days), not_after=end)
+    wanted = replace(WANTED, renew_seconds=3 * DAY, valid_seconds=valid_seconds)
+    assert reasons_to_issue(found, wanted, NOW, []) == reasons
+
+
+def test_a_revoked_certificate_is_made_anew() -> None:
+    assert reasons_to_issue(FOUND, WANTED, NOW, [OTHER]) == []
+    assert reasons_to_issue(FOUND, WANTED, NOW, [OTHER, PEM + OTHER]) == ["it is revoked"]
 
 
 def test_a_provided_certificate_is_judged_by_its_content_alone() -> None:
     """Whoever signed it, whatever it says: the site answers for it."""
     foreign = replace(FOUND, signed_by_authority=False, common_name="*.example.org")
-    assert reasons_to_issue(foreign, replace(WANTED, provided=PEM), NOW, 30 * DAY) == []
-    assert reasons_to_issue(foreign, replace(WANTED, provided=OTHER), NOW, 30 * DAY) == [
+    assert reasons_to_issue(foreign, replace(WANTED, provided=PEM), NOW, []) == []
+    assert reasons_to_issue(foreign, replace(WANTED, provided=OTHER), NOW, []) == [
         "the site provides another one"
     ]
     keyless = replace(foreign, key_matches=None)
-    assert reasons_to_issue(keyless, replace(WANTED, provided=PEM), NOW, 0) == [
+    assert reasons_to_issue(keyless, replace(WANTED, provided=PEM), NOW, []) == [
         "its key is missing"
     ]
 

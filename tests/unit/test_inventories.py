@@ -44,7 +44,7 @@ def inventory(tmp_path: Path) -> Path:
 def test_an_inventorys_own_values_win_over_the_shared_ones(inventory: Path) -> None:
     found = json.loads(ansible("ansible-inventory", "-i", str(inventory), "--host", "cache1"))
     assert found["cache_replication_password"] == "of the inventory"
-    assert found["app_opensearch_user"] == "research_app"  # shared, and not overridden
+    assert found["app_opensearch_user"] == "research_web"  # shared, and not overridden
 
 
 def test_playbooks_see_the_same_values(inventory: Path) -> None:
@@ -62,7 +62,7 @@ def test_playbooks_see_the_same_values(inventory: Path) -> None:
 def test_ad_hoc_commands_see_the_same_values(inventory: Path) -> None:
     message = '{"msg": "<{{ cache_replication_password }}> <{{ app_opensearch_user }}>"}'
     command = ("ansible", "-i", str(inventory), "cache1", "-m", "ansible.builtin.debug")
-    assert "<of the inventory> <research_app>" in ansible(*command, "-a", message)
+    assert "<of the inventory> <research_web>" in ansible(*command, "-a", message)
 
 
 def test_playbooks_are_well_formed(inventory: Path) -> None:

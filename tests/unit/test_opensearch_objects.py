@@ -16,6 +16,7 @@ from ansible.module_utils.opensearch_objects import (
     Plan,
     User,
     flatten,
+    plan_absent,
     plan_allocation,
     plan_cluster_settings,
     plan_exclusion,
@@ -285,6 +286,23 @@ def test_the_nodes_told_to_the_api_are_never_exactly_those_of_the_file() -> None
     names = ["CN=os1", "CN=os2"]
     sent = body(plan_nodes({}, {"research": names}))["nodes_dn"]
     assert set(sent) > set(names)
+
+
+def test_purge_takes_nobody_out_of_a_mapping_who_is_still_needed() -> None:
+    found = {"reader": {"users": ["app", "eve", "earlier"]}}
+    assert body(plan_mappings(found, [APP], True, ["earlier"]))["users"] == ["app", "earlier"]
+
+
+def test_what_is_to_be_absent_goes_with_its_role() -> None:
+    found: dict[str, Any] = {
+        "internalusers": {"old": {}, "app": {}},
+        "rolesmapping": {"old": {}},
+        "roles": {"old": {}, "app": {}},
+    }
+    plan = plan_absent(found, ["old", "never"])
+    assert [(c.method, c.path) for c in plan.changes] == [
+        ("DELETE", f"{SECURITY}/{kind}/old") for kind in ("internalusers", "rolesmapping", "roles")
+    ]
 
 
 def test_purge_spares_what_is_listed_and_what_the_plugin_owns() -> None:

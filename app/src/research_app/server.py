@@ -70,6 +70,7 @@ def run(settings: Settings) -> None:
         tls = {
             "ssl_certfile": settings.certificate_path,
             "ssl_keyfile": settings.credentials.tls_key,
+            "ssl_ciphers": ":".join(section.tls_ciphers),
         }
     config = uvicorn.Config(
         create_app(settings, services),

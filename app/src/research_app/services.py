@@ -47,6 +47,7 @@ class Services:
     settings: Settings
     client: AsyncOpenSearch
     search_client: AsyncOpenSearch
+    accounts_client: AsyncOpenSearch
     cache: SearchCache
     files: FileStore
     tools: Tools
@@ -70,6 +71,7 @@ class Services:
         finally:
             await self.client.close()
             await self.search_client.close()
+            await self.accounts_client.close()
             await self.cache.close()
             await self.rates.close()
             await self.auth.close()
@@ -124,18 +126,20 @@ def _tools(settings: Settings) -> Tools:
 
 def build(settings: Settings) -> Services:
     """Connect the parts; nothing is contacted yet."""
-    client = index_client.connect(settings)
-    search_client = index_client.connect(settings, once=True)
+    client = index_client.connect(settings, settings.library_login)
+    search_client = index_client.connect(settings, settings.library_login, once=True)
+    accounts_client = index_client.connect(settings, settings.accounts_login)
     edition = Edition(client, settings.opensearch.index)
     cache = SearchCache(cache_module.connect(settings), settings.cache, edition.current)
     gate = Gate(settings.search.max_at_once, settings.search.max_waiting)
     meaning = meaning_module.of_settings(settings.search)
-    accounts = Accounts(client, settings.opensearch.index)
+    accounts = Accounts(accounts_client, settings.opensearch.index)
     search = SearchService(settings, search_client, cache, gate, meaning)
     return Services(
         settings=settings,
         client=client,
         search_client=search_client,
+        accounts_client=accounts_client,
         cache=cache,
         files=FileStore(settings.library.directory),
         tools=_tools(settings),

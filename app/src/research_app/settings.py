@@ -6,6 +6,7 @@ import ipaddress
 import os
 import ssl
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -84,6 +85,7 @@ class Server(_Section):
     port: Port = 7860
     tls: bool = True
     tls_certificate: str = ""
+    tls_ciphers: tuple[str, ...] = ("ECDHE+AESGCM", "ECDHE+CHACHA20")
     trusted_proxies: tuple[str, ...] = ()
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 4.0
     shutdown_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0
@@ -109,6 +111,8 @@ class Site(_Section):
 class OpenSearch(_Section):
     urls: Annotated[tuple[Annotated[str, AfterValidator(_check_url)], ...], Field(min_length=1)]
     user: str = ""
+    worker_user: str = ""
+    accounts_user: str = ""
     tls_ca: str = ""
     index: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")] = "research_assistant"
     pool_maxsize: Annotated[int, Field(ge=1, le=1000)] = 32
@@ -286,6 +290,8 @@ class Credentials(_Section):
     """Secrets; `repr` shows none of them."""
 
     opensearch_password: SecretStr | None = None
+    opensearch_worker_password: SecretStr | None = None
+    opensearch_accounts_password: SecretStr | None = None
     cache_password: SecretStr | None = None
     cache_sentinel_password: SecretStr | None = None
     signing_key: SecretStr | None = None
@@ -296,6 +302,18 @@ class Credentials(_Section):
     # uvicorn wants paths, and so never sees a key that is not its business
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user of OpenSearch and its password."""
+
+    user: str
+    password: SecretStr
+
+
+def _login(user: str, password: SecretStr | None) -> Login | None:
+    return Login(user, password) if user and password else None
 
 
 class Settings(_Section):
@@ -320,7 +338,7 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _secrets_are_there(self) -> Self:
         secrets = self.credentials
-        if self.opensearch.user and not secrets.opensearch_password:
+        if self.opensearch.user and self.library_login is None:
             raise ValueError("opensearch.user is set, the credential opensearch_password is not")
         if self.oidc.issuer and not secrets.oidc_client_secret:
             raise ValueError("oidc.issuer is set, the credential oidc_client_secret is not")
@@ -334,6 +352,22 @@ class Settings(_Section):
                 " and the credential tls_key"
             )
         return self
+
+    @property
+    def library_login(self) -> Login | None:
+        """Who this process is on the library's indices: the worker, where it has its password."""
+        names, secrets = self.opensearch, self.credentials
+        return _login(names.worker_user, secrets.opensearch_worker_password) or _login(
+            names.user, secrets.opensearch_password
+        )
+
+    @property
+    def accounts_login(self) -> Login | None:
+        """Who it is on the accounts; where they have no user of their own, as on the library."""
+        names, secrets = self.opensearch, self.credentials
+        if not names.accounts_user:
+            return self.library_login
+        return _login(names.accounts_user, secrets.opensearch_accounts_password)
 
     @property
     def certificate_path(self) -> Path | None:

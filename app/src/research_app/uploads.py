@@ -7,17 +7,12 @@ the form is written to disk as it comes, and copied into the inbox that the work
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
-import shutil
-import time
 import unicodedata
-import uuid
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -26,8 +21,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from research_app.auth import User, require
 from research_app.forms import form_of
-from research_app.index.client import IndexUnavailableError
-from research_app.index.quarantine import Quarantine
+from research_app.inbox import Inbox
 from research_app.jobs.record import JobsFullError, JobsUnavailableError
 from research_app.services import Services
 from research_app.sources import UnknownSourceError, open_source
@@ -39,10 +33,7 @@ router = APIRouter()
 PATH = "/api/upload"
 FORM_BYTES = 64 * 1024  # what a form has beside the file
 HEAD = 4096
-KEPT_SECONDS = 30 * 24 * 3600
-FORGET_SECONDS = 5.0  # an upload does not wait longer for a list to be tidied up
 LONGEST_NAME = 120
-ROOM_FACTOR = 2  # the file itself, and its copy in the library
 
 NO_FILE = "Choose a file."
 NO_ROOM = "There is no room for more files right now."
@@ -145,65 +136,6 @@ def safe_name(name: str, suffix: str) -> str:
     return encoded.decode(errors="ignore") + suffix
 
 
-class Inbox:
-    """The folder in which files wait for their job; those of long ago are removed."""
-
-    def __init__(self, library: Path) -> None:
-        self._folder = library / "inbox"
-
-    @property
-    def place(self) -> str:
-        """Where it is, as sources call it."""
-        return str(self._folder.resolve())
-
-    def has_room(self, size: int) -> bool:
-        """Whether a file of that size leaves room for others."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return shutil.disk_usage(self._folder).free > ROOM_FACTOR * size
-
-    def put(self, file: BinaryIO, name: str) -> Path:
-        """Copy a file in; whoever sees it sees all of it."""
-        folder = self._folder / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        part = folder / "part"
-        try:
-            file.seek(0)
-            with part.open("wb") as target:
-                shutil.copyfileobj(file, target, 1024 * 1024)
-            return part.rename(folder / name)
-        except OSError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-    def remove(self, path: Path) -> None:
-        """Take a file out again."""
-        shutil.rmtree(path.parent, ignore_errors=True)
-
-    def sweep(self) -> bool:
-        """Remove what is there for long; whether there was something."""
-        before = time.time() - KEPT_SECONDS
-        found = False
-        for folder in self._folder.glob("*"):
-            with contextlib.suppress(OSError):
-                if folder.stat().st_mtime < before:
-                    shutil.rmtree(folder, ignore_errors=True)
-                    found = True
-        return found
-
-
-async def _sweep(parts: Services, inbox: Inbox) -> None:
-    """Remove the files of long ago, and what stands in quarantine of them: nobody can mend it."""
-    if not await asyncio.to_thread(inbox.sweep):
-        return
-    quarantine = Quarantine(parts.client, parts.settings.opensearch.index)
-    try:
-        async with asyncio.timeout(FORGET_SECONDS):
-            await quarantine.forget_older(inbox.place, timedelta(seconds=KEPT_SECONDS))
-    except (IndexUnavailableError, TimeoutError) as error:
-        reason = error or type(error).__name__
-        logger.warning("refusals of long ago stay until the next sweep: %s", reason)
-
-
 async def _stored(parts: Services, file: UploadFile, kind: Kind) -> Path:
     """The file in the inbox, if it is one that the library can read."""
     head = await file.read(HEAD)
@@ -212,7 +144,7 @@ async def _stored(parts: Services, file: UploadFile, kind: Kind) -> Path:
     inbox = Inbox(parts.settings.library.directory)
     if not await asyncio.to_thread(inbox.has_room, file.size or 0):
         raise HTTPException(507, NO_ROOM)
-    await _sweep(parts, inbox)
+    await asyncio.to_thread(inbox.sweep)
     path = await asyncio.to_thread(inbox.put, file.file, safe_name(name, suffix))
     try:
         await asyncio.to_thread(open_source, path, kind)

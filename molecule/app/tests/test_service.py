@@ -77,7 +77,7 @@ def test_no_secret_is_to_be_seen(hosts: dict[str, Any], ephemeral: Path, name: s
     host = hosts[name]
     secrets = [
         (ephemeral / file).read_text().strip()
-        for file in ("opensearch", "cache", "sentinel", "signing", "admin")
+        for file in ("opensearch", "worker", "accounts", "cache", "sentinel", "signing", "admin")
     ]
     key = host.check_output("sed -n 2p /etc/research-pki/host.pem.key")
     looked_for = "\\n".join([*secrets, key])
@@ -93,10 +93,10 @@ def test_no_secret_is_to_be_seen(hosts: dict[str, Any], ephemeral: Path, name: s
     for place, look in places.items():
         count = "grep --count --text --fixed-strings --file=/run/looked-for"
         shown = host.run(f"{{ {look}; }} | tr '\\0' '\\n' | {count}")
-        expected = "5" if place.startswith("credentials") else "0"
+        expected = str(len(secrets)) if place.startswith("credentials") else "0"
         assert shown.stdout.strip() == expected, f"a secret is in the {place}"
     files = host.check_output("stat --format='%U %a' /etc/research-app/credentials/*").splitlines()
-    assert set(files) == {"root 600"} and len(files) == 5
+    assert set(files) == {"root 600"} and len(files) == len(secrets)
     assert host.file("/etc/research-app/settings.toml").contains("title_boost = 4.0")
 
 
@@ -152,3 +152,15 @@ def test_metrics_are_for_the_monitoring_hosts(hosts: dict[str, Any], get: Get) -
         "curl --silent --insecure --resolve app-1:7860:127.0.0.1 https://app-1:7860/metrics"
     )
     assert "search_requests_total" in asked
+
+
+@pytest.mark.parametrize(
+    ("unit", "given"),
+    [
+        ("research-app", {"opensearch_password", "opensearch_accounts_password"}),
+        ("research-worker", {"opensearch_worker_password"}),
+    ],
+)
+def test_who_a_unit_is_in_opensearch(hosts: dict[str, Any], unit: str, given: set[str]) -> None:
+    text = hosts[NAMES[0]].check_output(f"systemctl cat {unit}")
+    assert set(re.findall(r"^LoadCredential=(opensearch_\w+):", text, re.MULTILINE)) == given

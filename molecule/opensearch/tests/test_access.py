@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,22 @@ import pytest
 
 ADDRESS = "10.78.0.96"
 CA = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "pki/ca.pem"
+EARLIER = uuid.uuid4().hex + "-Aa1"
+ONCE = f"run-{uuid.uuid4().hex[:8]}"
+LIBRARY_ONLY = {"indices": "research_assistant", "include_global_state": False}
+BESIDE = {
+    "indices": "research_assistant",
+    "rename_pattern": "^research_assistant$",
+    "rename_replacement": f"research_assistant-restored-{ONCE}",
+    "include_global_state": False,
+}
 DOCUMENT = {"title": "On the electrodynamics of moving bodies", "year": 1905}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _documents(ask: Any) -> None:
     """Put one document into the library and one into an index of somebody else."""
-    made = ask("PUT", "/research_assistant/_doc/1?refresh=true", "app", DOCUMENT)
+    made = ask("PUT", "/research_assistant/_doc/1?refresh=true", "worker", DOCUMENT)
     assert made.status in (200, 201), made.body
     other = ask("PUT", "/payroll/_doc/1?refresh=true", "admin", {"name": "x"})
     assert other.status in (200, 201), other.body
@@ -66,6 +77,36 @@ def test_old_protocols_are_refused() -> None:
         handshake(9200, context)
 
 
+SUITES = {
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+}
+
+
+@pytest.mark.parametrize("port", [9200, 9300])
+def test_authenticated_encryption_alone(
+    port: int, shell: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Each suite of TLS 1.2 that OpenSSL has is tried by itself, as one node asks another."""
+    for name in ("host.pem", "host.pem.key"):
+        (tmp_path / name).write_text(shell(f"cat /etc/research-pki/{name}"))
+    every = ssl.create_default_context()
+    every.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
+    accepted = set()
+    for suite in every.get_ciphers():
+        if suite["protocol"] == "TLSv1.3":
+            continue
+        context = ssl.create_default_context(cafile=str(CA))
+        context.load_cert_chain(tmp_path / "host.pem", tmp_path / "host.pem.key")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(f"{suite['name']}:@SECLEVEL=0")
+        with contextlib.suppress(OSError):
+            handshake(port, context)
+            accepted.add(suite["name"])
+    assert accepted == SUITES
+
+
 def say_something() -> bytes:
     """Talk to the transport port without a certificate of one's own; nothing means thrown out."""
     context = ssl.create_default_context(cafile=str(CA))
@@ -92,7 +133,7 @@ def test_the_transport_port_wants_a_certificate() -> None:
         ("logstash", "logstash"),
         ("readall", "readall"),
         ("snapshotrestore", "snapshotrestore"),
-        ("research_app", "wrong"),
+        ("research_web", "wrong"),
     ],
 )
 def test_no_demonstration_user_is_known(ask: Any, user: str, password: str) -> None:
@@ -106,47 +147,117 @@ def test_nobody_is_let_in_without_a_name(ask: Any) -> None:
 
 def test_the_users_are_those_of_the_inventory(ask: Any) -> None:
     found = ask("GET", "/_plugins/_security/api/internalusers", "admin").body
-    names = ("admin", "app", "backup", "logwriter", "monitoring")
+    names = ("accounts", "admin", "backup", "logwriter", "monitoring", "web", "worker")
     assert sorted(found) == [f"research_{name}" for name in names]
 
 
+LIBRARY = "/research_assistant"
+USAGE = "/research_assistant-usage"
+QUARANTINE = "/research_assistant-quarantine"
+ACCOUNTS = "/research_assistant-users"
 BULK = '{"index": {"_index": "%s"}}\n{"message": "x"}\n'
-SEARCH = {"query": {"match_all": {}}}
+BULK_DELETE = '{"delete": {"_index": "%s", "_id": "absent"}}\n'
+BULK_SCRIPT = '{"update": {"_index": "%s", "_id": "1"}}\n{"script": "ctx.op = \'delete\'"}\n'
+SEARCH: dict[str, Any] = {"query": {"match_all": {}}}
+NONE: dict[str, Any] = {"query": {"match_none": {}}}
+SCRIPT = {"script": "ctx.op = 'delete'"}
+FIELD = {"properties": {"kind": {"type": "keyword"}}}
 MAY = [
-    ("app", "GET", "/", None),
-    ("app", "GET", "/_cluster/health", None),
-    ("app", "POST", "/research_assistant/_search", SEARCH),
-    ("app", "POST", "/_bulk", BULK % "research_assistant"),
-    ("app", "POST", "/research_assistant/_refresh", None),
-    ("app", "GET", "/research_assistant/_count", None),
-    ("app", "GET", "/research_assistant/_mapping", None),
-    ("app", "PUT", "/research_assistant/_mapping", {"properties": {"kind": {"type": "keyword"}}}),
-    ("app", "PUT", "/research_assistant_2", None),
-    ("app", "DELETE", "/research_assistant/_doc/absent", None),
+    ("web", "GET", "/", None),
+    ("web", "GET", "/_cluster/health", None),
+    ("web", "GET", "/_cluster/health/research_assistant*?level=indices", None),
+    ("web", "POST", f"{LIBRARY}/_search", SEARCH),
+    ("web", "GET", f"{LIBRARY}/_doc/1", None),
+    ("web", "GET", f"{LIBRARY}/_count", None),
+    ("web", "GET", f"{LIBRARY}/_stats/store", None),
+    ("web", "GET", f"{LIBRARY}/_mapping", None),
+    ("web", "PUT", f"{LIBRARY}/_mapping", FIELD),
+    ("web", "HEAD", LIBRARY, None),
+    ("web", "PUT", USAGE, None),
+    ("web", "POST", f"{USAGE}/_bulk", BULK % USAGE[1:]),
+    ("web", "POST", f"{QUARANTINE}/_search", SEARCH),
+    ("web", "PUT", f"{QUARANTINE}/_doc/1?refresh=true", DOCUMENT),
+    ("web", "PUT", f"{QUARANTINE}/_mapping", FIELD),
+    ("worker", "POST", "/_bulk", BULK % LIBRARY[1:]),
+    ("worker", "POST", "/_bulk", BULK_DELETE % LIBRARY[1:]),
+    ("worker", "POST", f"{LIBRARY}/_refresh", None),
+    ("worker", "PUT", f"{LIBRARY}/_mapping", FIELD),
+    ("worker", "DELETE", f"{LIBRARY}/_doc/absent", None),
+    ("worker", "POST", f"{LIBRARY}/_search?scroll=1m", SEARCH),
+    ("worker", "DELETE", "/_search/scroll", {"scroll_id": ["bm90aGluZw=="]}),
+    ("worker", "POST", f"{QUARANTINE}/_delete_by_query", NONE),
+    ("worker", "POST", f"{USAGE}/_mget", {"ids": ["1"]}),
+    ("worker", "PUT", "/research_assistant-evaluation-1", None),
+    ("worker", "DELETE", "/research_assistant-evaluation-1", None),
+    ("accounts", "PUT", ACCOUNTS, None),
+    ("accounts", "HEAD", ACCOUNTS, None),
+    ("accounts", "PUT", f"{ACCOUNTS}/_create/{ONCE}?refresh=true", {"role": "reader"}),
+    ("accounts", "PUT", f"{ACCOUNTS}/_doc/1", {"role": "admin"}),
+    ("accounts", "GET", f"{ACCOUNTS}/_doc/1", None),
+    ("accounts", "POST", f"{ACCOUNTS}/_search", SEARCH),
     ("monitoring", "GET", "/_cluster/health", None),
     ("monitoring", "GET", "/_nodes/stats", None),
     ("monitoring", "GET", "/_cat/indices", None),
     ("monitoring", "GET", "/research_assistant/_stats", None),
     ("backup", "GET", "/_snapshot", None),
     ("backup", "GET", "/_cluster/health", None),
+    ("backup", "PUT", f"/_snapshot/research/{ONCE}?wait_for_completion=true", LIBRARY_ONLY),
+    ("backup", "POST", f"/_snapshot/research/{ONCE}/_restore?wait_for_completion=true", BESIDE),
     ("logwriter", "POST", "/_bulk", BULK % "logs-2026.11"),
     ("admin", "GET", "/payroll/_search", None),
     ("admin", "GET", "/_plugins/_security/api/roles", None),
 ]
 MAY_NOT = [
-    ("app", "GET", "/payroll/_search", None),
-    ("app", "PUT", "/payroll/_doc/2", DOCUMENT),
-    ("app", "DELETE", "/payroll", None),
-    ("app", "DELETE", "/research_assistant", None),
-    ("app", "PUT", "/_cluster/settings", {"persistent": {"action.auto_create_index": "true"}}),
-    ("app", "GET", "/_plugins/_security/api/internalusers", None),
-    ("app", "DELETE", "/.opendistro_security", None),
-    ("app", "GET", "/.opendistro_security/_search", None),
+    # What faces readers deletes nothing, by no way that the server knows.
+    *(
+        ("web", method, f"{index}/{path}", body)
+        for index in (LIBRARY, USAGE, QUARANTINE)
+        for method, path, body in (
+            ("DELETE", "_doc/1", None),
+            ("POST", "_bulk", BULK_DELETE % index[1:]),
+            ("POST", "_bulk", BULK_SCRIPT % index[1:]),
+            ("POST", "_update/1", SCRIPT),
+            ("POST", "_delete_by_query", NONE),
+            ("POST", "_update_by_query", NONE),
+            ("DELETE", "", None),
+            ("POST", "_close", None),
+            ("PUT", "_settings", {"index.blocks.read": True}),
+        )
+    ),
+    ("web", "PUT", f"{LIBRARY}/_doc/2", DOCUMENT),
+    ("web", "POST", f"{LIBRARY}/_bulk", BULK % LIBRARY[1:]),
+    ("web", "GET", "/payroll/_search", None),
+    ("web", "PUT", "/payroll/_doc/2", DOCUMENT),
+    ("web", "PUT", "/_cluster/settings", {"persistent": {"action.auto_create_index": "true"}}),
+    ("web", "GET", "/_plugins/_security/api/internalusers", None),
+    ("web", "DELETE", "/.opendistro_security", None),
+    ("web", "GET", "/.opendistro_security/_search", None),
+    ("worker", "DELETE", LIBRARY, None),
+    ("worker", "GET", "/payroll/_search", None),
+    # The hashes of the passwords are for one user alone.
+    *(
+        (user, method, f"{ACCOUNTS}/{path}", body)
+        for user in ("web", "worker", "monitoring", "backup", "logwriter")
+        for method, path, body in (
+            ("GET", "_doc/1", None),
+            ("POST", "_search", SEARCH),
+            ("PUT", "_doc/1", {"role": "admin"}),
+        )
+    ),
+    ("accounts", "DELETE", f"{ACCOUNTS}/_doc/1", None),
+    ("accounts", "POST", f"{ACCOUNTS}/_delete_by_query", NONE),
+    ("accounts", "DELETE", ACCOUNTS, None),
+    ("accounts", "POST", f"{LIBRARY}/_search", SEARCH),
+    ("accounts", "GET", f"{LIBRARY}/_doc/1", None),
     ("monitoring", "GET", "/research_assistant/_search", None),
     ("monitoring", "PUT", "/research_assistant/_doc/3", DOCUMENT),
     ("monitoring", "PUT", "/_cluster/settings", {"persistent": {"search.max_buckets": 9}}),
     ("backup", "GET", "/research_assistant/_search", None),
     ("backup", "DELETE", "/research_assistant", None),
+    ("backup", "DELETE", "/_snapshot/research", None),
+    ("backup", "DELETE", "/_snapshot/research/some", None),
+    ("backup", "PUT", "/_snapshot/research", {"type": "fs", "settings": {"location": "/tmp"}}),
+    ("backup", "POST", f"/_snapshot/research/{ONCE}/_restore", LIBRARY_ONLY),
     ("logwriter", "GET", "/logs-2026.11/_search", None),
     ("logwriter", "PUT", "/research_assistant/_doc/4", DOCUMENT),
     ("logwriter", "DELETE", "/logs-2026.11", None),
@@ -155,9 +266,10 @@ MAY_NOT = [
 
 
 def outcome(answer: Any) -> int:
-    """Return the status, that of the items for a bulk request."""
+    """Return the status, that of the item for a bulk request."""
     if isinstance(answer.body, dict) and answer.body.get("items"):
-        return int(answer.body["items"][0]["index"]["status"])
+        (item,) = answer.body["items"][0].values()
+        return int(item["status"])
     return int(answer.status)
 
 
@@ -189,7 +301,25 @@ def test_the_files_are_the_services_own(shell: Callable[[str], str]) -> None:
         ["opensearch", "600"],
         ["opensearch", "600"],
         ["opensearch", "600"],
+        ["opensearch", "600"],
         ["opensearch", "750"],
     ]
     assert "BEGIN PRIVATE KEY" in shell("cat /etc/opensearch/certs/host.pem.key")
     assert shell("grep -rl hash /etc/opensearch/opensearch-security/") == ""
+
+
+def test_a_user_of_an_earlier_release_is_removed_with_what_it_might_do(ask: Any, four: Any) -> None:
+    api = "/_plugins/_security/api"
+    for kind, body in (
+        ("roles", {"cluster_permissions": ["cluster_monitor"]}),
+        ("internalusers", {"password": EARLIER}),
+        ("rolesmapping", {"users": ["research_app"]}),
+    ):
+        assert ask("PUT", f"{api}/{kind}/research_app", "admin", body).status in (200, 201)
+    before = ask("GET", "/", "research_app", password=EARLIER)
+    assert before.status in (200, 403)
+    assert four("opensearch_security", absent=["research_app"]) == [True, True, False, False]
+    for kind in ("roles", "internalusers", "rolesmapping"):
+        assert ask("GET", f"{api}/{kind}/research_app", "admin").status == 404
+    after = ask("GET", "/", "research_app", password=EARLIER)
+    assert after.status == 401

@@ -38,7 +38,7 @@ WRONG_PASSWORD = "/run/probe-password"
 STRANGER = {
     "urls": RIGHT["urls"],
     "ca": RIGHT["ca"],
-    "user": "research_app",
+    "user": "research_web",
     "password_file": WRONG_PASSWORD,
 }
 USER = {"name": "probe", "password": "Kx9-vmQ27-tRw48-hLp", "roles": ["probe"]}

@@ -112,7 +112,7 @@ def test_a_lost_index_comes_back_and_is_proved(
     assert ask("DELETE", f"/{LIBRARY}", "admin").status == 200
     assert four("opensearch_restore", repository=REPOSITORY, snapshot=taken) == ONCE
     assert count(ask, LIBRARY) == DOCUMENTS - 2
-    written = ask("PUT", f"/{LIBRARY}/_doc/new?refresh=true", "app", {"title": "later"})
+    written = ask("PUT", f"/{LIBRARY}/_doc/new?refresh=true", "worker", {"title": "later"})
     assert written.status == 201
     again = restore(snapshot=taken)
     assert not again["changed"]
@@ -124,7 +124,7 @@ def test_an_open_index_with_something_else_is_not_overwritten(
     ask: Any, taken: str, restore: Module
 ) -> None:
     for number in range(0, DOCUMENTS, 2):
-        ask("PUT", f"/{LIBRARY}/_doc/{number}", "app", {"title": "tampered"})
+        ask("PUT", f"/{LIBRARY}/_doc/{number}", "worker", {"title": "tampered"})
     before = count(ask, LIBRARY)
     for check in (True, False):
         refused = restore(check, snapshot=taken)
@@ -145,7 +145,7 @@ def test_an_index_is_restored_beside_the_live_one(ask: Any, taken: str, four: Fo
     assert found[f"{LIBRARY}-before"]["settings"]["index.max_result_window"] == "20000"
     assert "index.refresh_interval" not in found[f"{LIBRARY}-before"]["settings"]
     assert "index.blocks.write" not in found[f"{LIBRARY}-before"]["settings"]
-    assert ask("PUT", f"/{LIBRARY}-before/_doc/x", "app", {"title": "x"}).status == 201
+    assert ask("PUT", f"/{LIBRARY}-before/_doc/x", "admin", {"title": "x"}).status == 201
 
 
 def test_what_is_not_as_the_manifest_says_fails_and_is_kept_from_writers(
@@ -162,7 +162,7 @@ def test_what_is_not_as_the_manifest_says_fails_and_is_kept_from_writers(
     ask("DELETE", f"/{LIBRARY}", "admin")
     failed = restore(snapshot="tampered")
     assert "the content of its sampled documents is another" in failed["msg"]
-    blocked = ask("PUT", f"/{LIBRARY}/_doc/x", "app", {"title": "x"})
+    blocked = ask("PUT", f"/{LIBRARY}/_doc/x", "worker", {"title": "x"})
     assert blocked.status == 403
     # A run that goes on with it comes to the same end; the good snapshot is restored after all.
     assert "sampled documents is another" in restore(snapshot="tampered")["msg"]
@@ -178,14 +178,14 @@ def test_a_killed_restore_is_resumed(ask: Any, taken: str, four: Four) -> None:
     body = {"indices": LIBRARY, "index_settings": {"index.blocks.write": True}}
     assert ask("POST", f"/_snapshot/{REPOSITORY}/{taken}/_restore", "admin", body).status == 200
     assert four("opensearch_restore", repository=REPOSITORY, snapshot=taken) == ONCE
-    assert ask("PUT", f"/{LIBRARY}/_doc/x", "app", {"title": "x"}).status == 201
+    assert ask("PUT", f"/{LIBRARY}/_doc/x", "worker", {"title": "x"}).status == 201
     settings = ask("GET", "/_cluster/settings?flat_settings=true", "admin").body["persistent"]
     assert not [name for name in settings if "restoring" in name]
 
 
 def test_an_index_that_nobody_wrote_to_is_replaced(ask: Any, taken: str, restore: Module) -> None:
     ask("DELETE", f"/{LIBRARY}", "admin")
-    assert ask("PUT", f"/{LIBRARY}", "app").status == 200
+    assert ask("PUT", f"/{LIBRARY}", "worker").status == 200
     assert restore(snapshot=taken)["changed"]
     assert count(ask, LIBRARY) == DOCUMENTS - 2
 
@@ -197,7 +197,7 @@ def test_people_may_write_while_a_snapshot_is_taken(
 
     def write() -> None:
         while not stop.is_set():
-            answer = ask("PUT", f"/{index}/_doc/{len(written)}", "app", {"n": len(written)})
+            answer = ask("PUT", f"/{index}/_doc/{len(written)}", "admin", {"n": len(written)})
             assert answer.status == 201
             written.append(time.monotonic())
 
@@ -251,7 +251,7 @@ def test_a_wrong_connection_is_one_clear_error_and_changes_nothing(
             {
                 "client_certificate": None,
                 "client_key": None,
-                "user": "research_app",
+                "user": "research_web",
                 "password_file": "/etc/hostname",
             },
             "HTTP 401",

@@ -12,7 +12,7 @@ from opensearchpy.serializer import JSONSerializer
 
 from research_app.index.mapping import MAPPINGS, index_body
 from research_app.index.retry import RETRIED, Params, Retry
-from research_app.settings import Settings
+from research_app.settings import Login, Settings
 
 # A node that did not answer is left alone for 10 s, then 20, 40 and 80; the library's default
 # of a minute is too long for a node that is restarted.
@@ -50,17 +50,15 @@ def attempts(settings: Settings) -> int:
     return 1 + max(section.max_retries, len(section.urls) - 1)
 
 
-def connect(settings: Settings, *, once: bool = False) -> AsyncOpenSearch:
+def connect(settings: Settings, login: Login | None, *, once: bool = False) -> AsyncOpenSearch:
     """A client for all nodes: certificates verified, next node tried when one fails.
 
     :param once: the next request goes to the next node, and this one fails
     """
     section = settings.opensearch
     options: dict[str, Any] = {}
-    if section.user:
-        assert settings.credentials.opensearch_password is not None  # noqa: S101 - validated
-        password = settings.credentials.opensearch_password.get_secret_value()
-        options["http_auth"] = (section.user, password)
+    if login is not None:
+        options["http_auth"] = (login.user, login.password.get_secret_value())
     if any(url.startswith("https://") for url in section.urls):
         options["ssl_context"] = ssl.create_default_context(cafile=section.tls_ca or None)
     return Client(

@@ -2,7 +2,8 @@
 
 An entry is known by the place of its file, so that another ingest renews it. It goes away when an
 ingest of the same folder or file ends without refusing it: it was taken, or is there no more. Or
-when an administrator has seen enough of it; and with the inbox of uploads, where it was in there.
+when an administrator has seen enough of it; and a month later, where it was in the inbox. The page
+of administrators, whose process may delete nothing, marks an entry, and the next ingest deletes it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import orjson
 from opensearchpy import AsyncOpenSearch
-from opensearchpy.exceptions import NotFoundError, OpenSearchException
+from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
 from pydantic import BaseModel
 
 from research_app.index.client import IndexUnavailableError, create_index, describe
@@ -40,9 +41,11 @@ BODY: dict[str, Any] = {
             "run": KEYWORD,
             "since": {"type": "date"},
             "at": {"type": "date"},
+            "dismissed": {"type": "boolean"},
         },
     }
 }
+DISMISSED = {"term": {"dismissed": True}}
 
 
 class Entry(BaseModel):
@@ -101,8 +104,8 @@ class Quarantine:
         """After a whole run: its refusals, and no older ones of the same root."""
         run = uuid.uuid4().hex
         try:
-            if refused:
-                await create_index(self._client, self.index, BODY)
+            if refused and not await create_index(self._client, self.index, BODY):
+                await self._learn()
             lines = self._lines(source, refused[:MAX_ENTRIES_PER_RUN], run)
             while body := b"".join(islice(lines, 2 * BATCH)):
                 answer = await self._client.bulk(
@@ -112,11 +115,29 @@ class Quarantine:
         except OpenSearchException as error:
             raise IndexUnavailableError(describe(error)) from error
         if source.root:  # drop what an earlier run refused below it, and this one did not
-            await self._drop({"filter": within(source.root), "must_not": {"term": {"run": run}}})
+            before = {"filter": within(source.root), "must_not": {"term": {"run": run}}}
+            await self._drop({"should": [{"bool": before}, DISMISSED]})
 
     async def dismiss(self, identity: str) -> int:
-        """Drop an entry; how many there were of that id."""
-        return await self._drop({"filter": {"ids": {"values": [identity]}}})
+        """Mark an entry, so that it is not listed any more; how many there were of that id."""
+        try:
+            await self._learn()
+            found = await self._client.get(index=self.index, id=identity)
+            await self._client.index(
+                index=self.index,
+                id=identity,
+                body=found["_source"] | {"dismissed": True},
+                params={
+                    "if_seq_no": found["_seq_no"],
+                    "if_primary_term": found["_primary_term"],
+                    "refresh": "true",
+                },
+            )
+        except (NotFoundError, ConflictError):  # gone, or just refused anew
+            return 0
+        except OpenSearchException as error:
+            raise IndexUnavailableError(describe(error)) from error
+        return 1
 
     async def dismiss_place(self, place: str) -> int:
         """Drop the entries of a file, or of all below a folder; how many there were."""
@@ -135,6 +156,7 @@ class Quarantine:
                 body={
                     "size": size,
                     "track_total_hits": True,
+                    "query": {"bool": {"must_not": DISMISSED}},
                     "sort": [{"at": "desc"}, {"place": "asc"}],
                 },
             )
@@ -156,9 +178,14 @@ class Quarantine:
                 "kind": source.kind,
                 "run": run,
                 "at": now,
+                "dismissed": False,
             }
             yield orjson.dumps({"update": {"_id": identity_of(place)}}) + b"\n"
             yield orjson.dumps({"doc": seen, "upsert": seen | {"since": now}}) + b"\n"
+
+    async def _learn(self) -> None:
+        """Tell the index that an earlier release made the fields that this one knows besides."""
+        await self._client.indices.put_mapping(index=self.index, body=BODY["mappings"])
 
     async def _drop(self, query: dict[str, Any]) -> int:
         try:
