@@ -221,13 +221,13 @@ def test_any_text_is_captions_or_refused(text: str) -> None:
 
 
 def test_hostile_captions_take_no_time() -> None:
-    start = time.monotonic()
+    start = time.thread_time()
     with pytest.raises(RefusedError):
         cues("WEBVTT\n" + ("<" * 9_999 + "\n") * 800)
     head = "1\n00:01.0 --> 00:02.0\n"
     cues(head + ("<v " * 3_000 + "\n") * 800)
     cues(head * 50_000 + "x")
-    assert time.monotonic() - start < 10
+    assert time.thread_time() - start < 10
 
 
 def test_real_lectures_read_as_another_reader_reads_them() -> None:

@@ -68,7 +68,7 @@ def _is_subtitles(head: bytes) -> bool:
 
 
 def _is_bibtex(head: bytes) -> bool:
-    return re.search(rb"^\s*@[A-Za-z]+\s*[{(]", head, re.MULTILINE) is not None
+    return re.search(rb"^[^\S\n]*@[A-Za-z]+\s*[{(]", head, re.MULTILINE) is not None
 
 
 def _is_feed(head: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
@@ -39,7 +40,7 @@ class Extractive:
 
     async def stream(self, question: str, passages: Sequence[Passage]) -> AsyncGenerator[str, None]:
         """The best sentences, sentence by sentence."""
-        for number, sentence in chosen(question, passages):
+        for number, sentence in await asyncio.to_thread(chosen, question, passages):
             yield f"{sentence} [{number}] "
 
     async def close(self) -> None:

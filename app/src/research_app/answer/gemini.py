@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -31,7 +32,12 @@ class Gemini:
         """The text, as the model writes it."""
         body = {
             "systemInstruction": {"parts": [{"text": RULES}]},
-            "contents": [{"role": "user", "parts": [{"text": material(question, passages)}]}],
+            "contents": [
+                {
+                    "role": "user",
+                    "parts": [{"text": await asyncio.to_thread(material, question, passages)}],
+                }
+            ],
             "generationConfig": {"temperature": 0.1, "maxOutputTokens": self._most_tokens},
         }
         async with contextlib.aclosing(self._endpoint.events(self._url, body)) as events:

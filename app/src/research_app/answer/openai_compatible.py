@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -32,7 +33,7 @@ class OpenAICompatible:
             "max_tokens": self._most_tokens,
             "messages": [
                 {"role": "system", "content": RULES},
-                {"role": "user", "content": material(question, passages)},
+                {"role": "user", "content": await asyncio.to_thread(material, question, passages)},
             ],
         }
         async with contextlib.aclosing(self._endpoint.events(self._url, body)) as events:

@@ -9,7 +9,7 @@ from typing import Protocol
 from research_app.web.places import place_address
 
 # "[12]" inside a document is that document's own reference; in an answer it would look like ours
-_REFERENCES = re.compile(r"\s?\[\d+(?:\s*[,;\u2013-]\s*\d+)*\]")
+_REFERENCES = re.compile(r"\s?\[\d++(?:\s*[,;\u2013-]\s*\d++)*+\]")
 
 
 class Passage(Protocol):

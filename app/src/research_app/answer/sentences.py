@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 MIN_WORDS, MAX_WORDS = 6, 60
+LONGEST_ABBREVIATION = 12
 SPOKEN_WORDS = 40
 
 _BREAK = re.compile(r"(?<=[.!?])[\"')\]\u201d\u2019]*\s+(?=[\"'(\u201c\u2018]*[A-Z0-9])")
@@ -13,7 +14,7 @@ _ABBREVIATED = re.compile(
     r"Dr|Prof|Mr|Mrs|Ms|St|Jr|Inc|Ltd|Univ|ed|eds)|\b[A-Z])\.$"
 )
 _SPACE = re.compile(r"\s+")
-_HYPHENATED = re.compile(r"(?<=[a-z])-\s*\n\s*(?=[a-z])")
+_HYPHENATED = re.compile(r"(?<=[a-z])-[^\S\n]*\n\s*(?=[a-z])")
 _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _SUFFIXES = ("ions", "ion", "ings", "ing", "ies", "ied", "ers", "ed", "er", "es", "ly", "s")
 
@@ -39,7 +40,8 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     start = 0
     for match in _BREAK.finditer(text):
-        if not _ABBREVIATED.search(text[start : match.start()].rstrip("\"')]\u201d\u2019")):
+        before = text[max(start, match.start() - LONGEST_ABBREVIATION) : match.start()]
+        if not _ABBREVIATED.search(before):
             found.append(text[start : match.end()].strip())
             start = match.end()
     found.append(text[start:].strip())

@@ -68,7 +68,7 @@ class AnswerService:
     async def stream(self, question: str) -> AsyncGenerator[Event, None]:
         """The events of an answer; closing the generator ends what still runs for it."""
         passages = await self._finder.passages(question, self._section.passages)
-        yield Sources(sources(passages))
+        yield Sources(await asyncio.to_thread(sources, passages))
         if not passages:
             yield Text(NOTHING)
             yield Done(self._fallback.name, False)

@@ -18,10 +18,10 @@ _BREAK = re.compile(r"\r\n|\r|\n")
 _TIME = r"(?:\d+:)?\d{1,2}:\d{1,2}(?:[.,]\d+)?"
 _TIMING = re.compile(rf"\s*(?P<start>{_TIME})\s*-->\s*(?P<end>{_TIME})(?=\s|$)")
 _NUMBER = re.compile(r"\d+")
-_STYLING = re.compile(r"\{\\[^}]*\}|\{[biu]\}", re.I)  # SubStation marks in SRT files
+_STYLING = re.compile(r"\{\\[^{}]*\}|\{[biu]\}", re.I)  # SubStation marks in SRT files
 # a tag begins with its name, or is a time; what people say of numbers does neither
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.]+>")
-_SPEAKER = re.compile(r"<v(?:\.[\w.-]+)?\s+([^>]{1,100})>")
+_SPEAKER = re.compile(r"<v(?:\.[\w.-]+)?\s+([^<>]{1,100})>")
 _TURN = re.compile(r"^\s*(?:-|>>+)\s*")
 
 MARKS = (
@@ -114,8 +114,7 @@ def _words_of(lines: list[str], blank_ends: bool) -> str:
     """
     if blank_ends and "" in lines:
         lines = lines[: lines.index("")]
-    while lines and not lines[-1].strip():
-        lines = lines[:-1]
+    lines = lines[: next((at for at in range(len(lines), 0, -1) if lines[at - 1].strip()), 0)]
     if lines and _NUMBER.fullmatch(lines[-1].strip()):
         alone = len(lines) > 1 and not lines[-2].strip()
         if alone or not blank_ends:
@@ -145,12 +144,29 @@ def without_repetitions(found: list[Cue]) -> list[Cue]:
 
 def _overlap(before: list[str], words: list[str]) -> int:
     """How many words were said already: three at least, or all of either caption."""
-    for count in range(min(len(before), len(words)), 0, -1):
-        if count < 3 and count not in (len(before), len(words)):
-            continue
-        if before[-count:] == words[:count]:
-            return count
-    return 0
+    shorter = min(len(before), len(words))
+    begin = words[:shorter]
+    borders = _borders(begin)
+    count = 0
+    for word in before[-shorter:] if shorter else []:
+        while count and (count == shorter or begin[count] != word):
+            count = borders[count - 1]
+        count += begin[count] == word
+    while count and count < 3 and count not in (len(before), len(words)):
+        count = borders[count - 1]
+    return count
+
+
+def _borders(words: list[str]) -> list[int]:
+    """For each beginning the longest shorter one that it ends with (Knuth, Morris and Pratt)."""
+    found = [0] * len(words)
+    count = 0
+    for at in range(1, len(words)):
+        while count and words[at] != words[count]:
+            count = found[count - 1]
+        count += words[at] == words[count]
+        found[at] = count
+    return found
 
 
 def seconds(time: str) -> float:

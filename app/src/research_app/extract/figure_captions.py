@@ -12,9 +12,10 @@ from research_app.extract.references import join
 CAPTION = re.compile(
     r"^(?:Figure|Fig\.?|FIGURE|FIG\.?)\s*(?P<number>[A-Z]?\.?\d{1,3})\s*[.:|\u2014\u2013-]\s*(?=\S|$)"
 )
-ANYWHERE = re.compile(r"^\s*" + CAPTION.pattern[1:], re.M)
+ANYWHERE = re.compile(r"^[^\S\n]*" + CAPTION.pattern[1:], re.M)
 
 MAX_LINES = 30
+MAX_CAPTIONS = 30
 MAX_CHARACTERS = 2000
 # a caption goes on in the next line where that is as near and as high as lines of one text are
 MAX_PITCH = 1.6
@@ -33,6 +34,8 @@ def find(lines: list[Line]) -> list[Caption]:
     """The captions of a page; of two with one number the first."""
     found: dict[str, Caption] = {}
     for at, line in enumerate(lines):
+        if len(found) == MAX_CAPTIONS:
+            break
         match = CAPTION.match(line.text)
         if match and match["number"] not in found:
             texts, box = _whole(lines, at)

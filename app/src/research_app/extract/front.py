@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from bisect import bisect_left
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -21,16 +22,15 @@ _PLACEHOLDER = re.compile(
     r"^(untitled|title|document|microsoft word|.*\.(docx?|tex|dvi|pdf))\b", re.I
 )
 _YEAR = re.compile(r"D:((?:19|20)\d{2})")
-_ABSTRACT = re.compile(
-    r"\bAbstract\b[\s.:\u2014-]*(?P<abstract>.{200,4000}?)"
-    r"(?=\n\s*(?:\d\.?\s+|I\.?\s+)?(?:Introduction|Keywords?|Index Terms)\b)",
-    re.I | re.S,
+_ABSTRACT = re.compile(r"\bAbstract\b[\s.:\u2014-]*", re.I)
+_AFTER_ABSTRACT = re.compile(
+    r"^[^\S\n]*(?:\d\.?\s+|I\.?\s+)?(?:Introduction|Keywords?|Index Terms)\b", re.I | re.M
 )
 # with its label: an address alone may be that of what the paper cites
 _OWN_DOI = re.compile(
     r"\bdoi\b[:\s]*(?:https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/[^\s\"<>]+)", re.I
 )
-_MARKS = re.compile(r"[\d*†‡§¶,]+$|(?<=\w)[\d*†‡§¶]+(?:,[\d*†‡§¶]+)*(?=\s|,|$)")
+_MARKS = re.compile(r"(?<=[^\W\d])[\d*†‡§¶]+(?:,[\d*†‡§¶]+)*(?=\s|,|$)")
 _WORD = r"[A-ZÀ-Þ][\w.\u2019'-]*"
 _PARTICLES = r"(?:(?:de|van|von|der|la|di|da|del|den)\s+)*"
 _NAME = re.compile(rf"{_WORD}(?:\s+{_PARTICLES}{_WORD}){{1,3}}")
@@ -39,7 +39,10 @@ _NO_NAME = re.compile(
     re.I,
 )
 
+ABSTRACT_LENGTH = (200, 4000)
+MARKS = "0123456789*†‡§¶,"
 MAX_XMP_BYTES = 1024 * 1024
+MAX_XMP_PACKETS = 100
 XMP_START, XMP_END = b"<x:xmpmeta", b"</x:xmpmeta>"
 DC = "{http://purl.org/dc/elements/1.1/}"
 PDF_MARK = b"http://ns.adobe.com/pdf/"
@@ -69,8 +72,14 @@ def year_from(information: dict[str, str]) -> int | None:
 
 def abstract_from(first_page: str) -> str:
     """The abstract, where the first page has one under its usual heading."""
-    found = _ABSTRACT.search(first_page)
-    return one_line(found.group("abstract")) if found else ""
+    ends = [found.start() for found in _AFTER_ABSTRACT.finditer(first_page)]
+    least, most = ABSTRACT_LENGTH
+    for found in _ABSTRACT.finditer(first_page):
+        begin = found.end()
+        next_end = bisect_left(ends, begin + least)
+        if next_end < len(ends) and ends[next_end] - begin <= most:
+            return one_line(first_page[begin : ends[next_end]])
+    return ""
 
 
 def doi_from(first_page: str) -> str:
@@ -90,7 +99,7 @@ def heading_from(lines: list[Line]) -> tuple[str, list[str]]:
     if tallest < TITLE_FACTOR * usual:
         return "", []
     at = [index for index, line in enumerate(upper) if line.box.height >= 0.85 * tallest]
-    run = [index for index in at if index - at[0] == at.index(index)][:TITLE_LINES]
+    run = [index for place, index in enumerate(at) if index - at[0] == place][:TITLE_LINES]
     title = one_line(" ".join(upper[index].text for index in run))
     if not TITLE_LENGTH[0] <= len(title) <= TITLE_LENGTH[1] or " " not in title:
         return "", []
@@ -102,7 +111,10 @@ def names_from(text: str) -> list[str]:
     """The names in a line that is nothing but names."""
     if _NO_NAME.search(text):
         return []
-    parts = [_MARKS.sub("", part).strip() for part in re.split(r",(?!\d)|;|\band\b|&", text)]
+    parts = [
+        _MARKS.sub("", part.rstrip().rstrip(MARKS)).strip()
+        for part in re.split(r",(?!\d)|;|\band\b|&", text)
+    ]
     names = [part for part in parts if part]
     return names if names and all(_NAME.fullmatch(name) for name in names) else []
 
@@ -134,7 +146,9 @@ def _packet(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             start = len(data)
-            while (start := data.rfind(XMP_START, 0, start)) >= 0:
+            for _ in range(MAX_XMP_PACKETS):
+                if (start := data.rfind(XMP_START, 0, start)) < 0:
+                    break
                 end = data.find(XMP_END, start, start + MAX_XMP_BYTES)
                 packet = data[start : end + len(XMP_END)] if end >= 0 else b""
                 if PDF_MARK in packet:

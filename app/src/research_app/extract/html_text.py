@@ -1,9 +1,15 @@
-"""The words of an HTML page, paragraph by paragraph."""
+"""The words of an HTML page, paragraph by paragraph.
+
+In one go over the text: what a tag, a comment or a script is, is decided where it begins, and never
+looked for again.
+"""
 
 from __future__ import annotations
 
+import html
 import re
-from html.parser import HTMLParser
+from collections import Counter
+from collections.abc import Iterator
 
 from research_app.plain_text import one_line
 
@@ -15,44 +21,93 @@ BLOCKS = frozenset(
     )
 )
 UNSEEN = frozenset(["script", "style", "template", "noscript", "svg", "head", "nav"])
+# their content is no HTML, and ends with their own end alone
+RAW = frozenset(["script", "style"])
+
+# A tag goes to the next ">" that is in no quotes. Nothing in it is tried twice (*+), and a quote
+# that is not closed soon is a letter.
+_TAG = re.compile(
+    r"<(?P<end>/?)(?P<name>[A-Za-z][\w:-]*+)"
+    r"""(?:[^<>"']++|"[^"<]{0,2000}+"|'[^'<]{0,2000}+'|["'])*+>"""
+    r"|<(?P<mark>!--|[!?])"
+)
+_ENDS = {"!--": "-->", "!": ">", "?": ">"}
 
 
-class _Paragraphs(HTMLParser):
+class _Text:
+    """A text, and what is known not to come in it any more."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lower = text.lower() if len(text.lower()) == len(text) else text
+        self._gone: set[str] = set()
+
+    def behind(self, end: str, start: int) -> int:
+        """The place behind the next end; the end of the text where there is none."""
+        at = -1 if end in self._gone else self._lower.find(end, start)
+        if at < 0:
+            self._gone.add(end)
+            return len(self._text)
+        return at + len(end)
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str, bool]]:
+    """Words, and tags: the name of each, and whether it is an end."""
+    known = _Text(text)
+    position = 0
+    while tag := _TAG.search(text, position):
+        yield text[position : tag.start()], "", False
+        position = tag.end()
+        if mark := tag["mark"]:
+            position = known.behind(_ENDS[mark], position)
+            continue
+        name = tag["name"].lower()
+        if name in RAW and not tag["end"]:
+            position = known.behind(f"</{name}", position)
+            position = known.behind(">", position)
+        else:
+            yield "", name, bool(tag["end"])
+    yield text[position:], "", False
+
+
+class _Paragraphs:
     """Collects text; a <time> gets a paragraph of its own, marked with a form feed."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self._words: list[str] = []
         self._unseen: list[str] = []
+        self._of_each: Counter[str] = Counter()
         self.found: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in UNSEEN:
-            self._unseen.append(tag)
+    def take(self, words: str, tag: str, is_end: bool) -> None:
+        """Some words, or a tag."""
+        if not tag:
+            if not self._unseen:
+                self._words.append(words)
+        elif tag in UNSEEN:
+            self._see_less(tag, is_end)
         elif tag == "time":
             self.end_paragraph()
-            self._words.append("\f")
+            if not is_end:
+                self._words.append("\f")
         elif tag in BLOCKS:
             self.end_paragraph()
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in BLOCKS:
-            self.end_paragraph()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._unseen:
-            while self._unseen.pop() != tag:
-                pass
-        elif tag in BLOCKS or tag == "time":
-            self.end_paragraph()
-
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self._words.append(data)
+    def _see_less(self, tag: str, is_end: bool) -> None:
+        """An end also ends what was begun within."""
+        if not is_end:
+            self._unseen.append(tag)
+            self._of_each[tag] += 1
+        elif self._of_each[tag]:
+            while True:
+                last = self._unseen.pop()
+                self._of_each[last] -= 1
+                if last == tag:
+                    return
 
     def end_paragraph(self) -> None:
         """What was collected is a paragraph."""
-        text = "".join(self._words)
+        text = html.unescape("".join(self._words))
         self._words = []
         mark = "\f" if text.startswith("\f") else ""
         if words := one_line(text):
@@ -61,11 +116,11 @@ class _Paragraphs(HTMLParser):
 
 def marked_paragraphs(text: str) -> list[str]:
     """Paragraphs; those that are times, as transcripts have them, begin with a form feed."""
-    parser = _Paragraphs()
-    parser.feed(text)
-    parser.close()
-    parser.end_paragraph()
-    return parser.found
+    paragraphs = _Paragraphs()
+    for words, tag, is_end in _pieces(text):
+        paragraphs.take(words, tag, is_end)
+    paragraphs.end_paragraph()
+    return paragraphs.found
 
 
 def without_tags(text: str) -> str:

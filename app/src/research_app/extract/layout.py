@@ -75,18 +75,22 @@ def _goes_on(line: Box, box: Box) -> bool:
 
 def lines_from(parts: Iterable[tuple[str, Box]]) -> list[Line]:
     """Lines out of the pieces of text of a page, in the order in which they are read."""
-    lines: list[Line] = []
+    texts: list[list[str]] = []
+    boxes: list[Box] = []
     for text, box in parts:
         if not text.strip():
             continue
-        if lines and _goes_on(lines[-1].box, box):
-            last = lines[-1]
-            apart = box.left - last.box.right > SPACE_GAP * max(last.box.height, LEAST_HEIGHT)
-            between = " " if apart and not last.text.endswith(" ") else ""
-            lines[-1] = Line(last.text + between + text, last.box.union(box))
+        if boxes and _goes_on(boxes[-1], box):
+            last = boxes[-1]
+            apart = box.left - last.right > SPACE_GAP * max(last.height, LEAST_HEIGHT)
+            if apart and not texts[-1][-1].endswith(" "):
+                texts[-1].append(" ")
+            texts[-1].append(text)
+            boxes[-1] = last.union(box)
         else:
-            lines.append(Line(text, box))
-    return [Line(line.text.strip(), line.box) for line in lines]
+            texts.append([text])
+            boxes.append(box)
+    return [Line("".join(text).strip(), box) for text, box in zip(texts, boxes, strict=True)]
 
 
 def usual_pitch(lines: list[Line]) -> float:

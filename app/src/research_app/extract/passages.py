@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,8 +11,6 @@ WORDS = 80  # from here on the end of a sentence ends the passage
 MAX_WORDS = 200
 MIN_WORDS = 60
 SILENCE_SECONDS = 10.0
-
-_SENTENCE_END = re.compile(r"[.?!…]\W*$")
 
 
 def from_cues(cues: Iterable[Cue]) -> list[dict[str, Any]]:
@@ -43,7 +40,17 @@ def from_paragraphs(paragraphs: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _is_done(words: list[str]) -> bool:
-    return len(words) >= WORDS and bool(_SENTENCE_END.search(words[-1]))
+    return len(words) >= WORDS and _ends_a_sentence(words[-1])
+
+
+def _ends_a_sentence(word: str) -> bool:
+    """Whether one of these is in what follows its last letter."""
+    for letter in reversed(word):
+        if letter in ".?!…":
+            return True
+        if letter.isalnum() or letter == "_":
+            break
+    return False
 
 
 def _end(passages: list[dict[str, Any]], words: list[str], start: float, end: float) -> None:
@@ -74,7 +81,7 @@ def _parts(words: list[str]) -> Iterator[tuple[int, int]]:
     """Ranges of words that end with a sentence where one ends."""
     first = 0
     for at, word in enumerate(words, 1):
-        long_enough = at - first >= MIN_WORDS and _SENTENCE_END.search(word)
+        long_enough = at - first >= MIN_WORDS and _ends_a_sentence(word)
         if long_enough or at - first == WORDS or at == len(words):
             yield first, at
             first = at

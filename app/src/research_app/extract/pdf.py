@@ -22,7 +22,7 @@ MAX_PAGES = 5000
 MAX_CHARACTERS = 20_000_000
 MAX_PIECES = 20_000
 
-_HYPHENATED = re.compile(r"(\w)[-\u00ad\u2010\ufffe\x02]\s*\r?\n\s*([a-z])")
+_HYPHENATED = re.compile(r"(\w)[-\u00ad\u2010\ufffe\x02][^\S\n]*\n\s*([a-z])")
 
 
 def join_hyphenated(text: str) -> str:

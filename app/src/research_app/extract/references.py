@@ -6,7 +6,9 @@ Entries are told apart by what the list has: numbers, lines that hang, or gaps.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from research_app.extract.layout import Line, usual_pitch
@@ -26,9 +28,12 @@ AFTER = re.compile(
 )
 NUMBER = re.compile(r"^(?:\[(\d{1,4})\]|(\d{1,4})[.)])(?:\s+|$)")
 YEAR = re.compile(r"\b(?:1[5-9]|20)\d{2}\b|https?://|\bdoi\b", re.I)
-UNFINISHED_ADDRESS = re.compile(r"(?:https?:|\S*(?:https?://|doi\.org/)\S*[/.\-_=?&#])$")
+ADDRESS = re.compile(r"https?://|doi\.org/")
+LONGEST_ADDRESS = 2000
+TAIL_PARTS = 8
 DIGITS = re.compile(r"\d+")
 
+MAX_FURNITURE = 100
 MIN_ENTRIES = 2
 MAX_ENTRIES = 5000
 MAX_LISTED_PAGES = 200
@@ -69,7 +74,7 @@ def furniture(pages: list[str]) -> set[str]:
     seen = Counter(
         line for page in pages for line in {_bare(line) for line in page.splitlines()} if line
     )
-    return {line for line, times in seen.items() if times > 1}
+    return {line for line, times in seen.most_common(MAX_FURNITURE) if times > 1}
 
 
 def _bare(line: str) -> str:
@@ -181,7 +186,7 @@ def _edges(page: list[Line]) -> list[float]:
     for left in lefts:
         if not edges or left - edges[-1] > COLUMN:
             edges.append(left)
-    return [max(edge for edge in edges if edge <= line.box.left) for line in page]
+    return [edges[bisect_right(edges, line.box.left) - 1] for line in page]
 
 
 def _is_hanging(listed: list[list[Line]]) -> bool:
@@ -205,14 +210,24 @@ def _entries(listed: list[list[Line]]) -> list[str]:
     return [text[:MAX_ENTRY] for text in (NUMBER.sub("", text, count=1) for text in texts) if text]
 
 
-def join(texts: list[str]) -> str:
+def join(texts: Iterable[str]) -> str:
     """The lines of an entry as one: words and addresses whole again."""
-    whole = ""
+    parts: list[str] = []
+    tail = ""  # where the text so far ends
     for text in texts:
-        if whole.endswith(("-", "\u00ad", "\u2010", "\ufffe", "\x02")) and text[:1].islower():
-            whole = whole[:-1] + text
-        elif UNFINISHED_ADDRESS.search(whole) and not text[:1].isupper():
-            whole += text
-        else:
-            whole += " " + text if whole else text
-    return " ".join(whole.split())
+        if tail.endswith(("-", "\u00ad", "\u2010", "\ufffe", "\x02")) and text[:1].islower():
+            parts[-1] = parts[-1][:-1]
+        elif tail and not (_is_unfinished(tail) and not text[:1].isupper()):
+            parts.append(" ")
+        if text:
+            parts.append(text)
+        tail = "".join(parts[-TAIL_PARTS:])[-LONGEST_ADDRESS:]
+    return " ".join("".join(parts).split())
+
+
+def _is_unfinished(text: str) -> bool:
+    """Whether a text ends in the middle of an address."""
+    word = text.rsplit(maxsplit=1)[-1] if text.strip() and not text[-1].isspace() else ""
+    if word.endswith(("http:", "https:")):
+        return True
+    return word.endswith(tuple("/.-_=?&#")) and ADDRESS.search(word[:-1]) is not None

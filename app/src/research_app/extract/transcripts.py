@@ -39,11 +39,11 @@ SUFFIXES: dict[str, Form] = {
 # those that know the second come first
 PREFERENCE: tuple[Form, ...] = ("captions", "json", "html", "plain")
 
-_FRONT_MATTER = re.compile(r"\A---\s*\n.*?\n---\s*(?:\n|\Z)", re.S)
+_RULE = re.compile(r"^---[^\S\n]*$", re.M)
 _EMPTY_LINES = re.compile(r"\n[ \t]*\n")
 _LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\n]*\)")
 _MARKS = re.compile(
-    r"^\s*(?:#{1,6}\s+|[*+-]\s+|>\s?)|(?<!\w)[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}(?!\w)", re.M
+    r"^[^\S\n]*(?:#{1,6}\s+|[*+-]\s+|>\s?)|(?<!\w)[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}(?!\w)", re.M
 )
 _TIME = re.compile(r"\(?(\d{1,3}(?::\d{2}){1,2}(?:[.,]\d+)?)\)?")
 
@@ -69,9 +69,16 @@ def passages(content: bytes, form: Form, charset: str | None = None) -> list[dic
 
 def paragraphs(text: str) -> list[str]:
     """The paragraphs of plain text or Markdown, without its marks."""
-    body = _FRONT_MATTER.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    body = _without_front_matter(text.replace("\r\n", "\n").replace("\r", "\n"))
     blocks = (_MARKS.sub("", _LINK.sub(r"\1", block)) for block in _EMPTY_LINES.split(body))
     return [words for block in blocks if (words := one_line(block))]
+
+
+def _without_front_matter(text: str) -> str:
+    """What follows the lines that describe a text of Markdown, between two rules at its head."""
+    first = _RULE.match(text)
+    second = _RULE.search(text, first.end() + 1) if first else None
+    return text[second.end() :] if second else text
 
 
 def _from_json(text: str) -> list[Cue]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +69,7 @@ def _short(identity: str) -> str:
 def _names(value: Any) -> Any:
     if value is None:
         return ()
-    return re.split(r"\s*;\s*", value) if isinstance(value, str) else value
+    return [name.strip() for name in value.split(";")] if isinstance(value, str) else value
 
 
 def _filled(values: tuple[str, ...]) -> tuple[str, ...]:
