@@ -93,7 +93,7 @@ class RequestMiddleware:
                 status, started = message["status"], True
                 self._add_headers(MutableHeaders(scope=message), scope["path"], identity)
             await send(message)
-            if head_only:  # nothing is read, made or written for a body that nobody gets
+            if head_only and started:  # nothing is read or made for a body that nobody gets
                 await send({"type": "http.response.body", "body": b""})
                 raise _HeadSentError
 
