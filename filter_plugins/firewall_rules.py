@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -36,6 +37,15 @@ options:
     description: Name of the host that the rules are for.
     type: str
     required: true
+  peers:
+    description:
+      - C(name) and C(rules) of all hosts. With it the rules are about what the host opens. They
+        have C(to) in the place of C(from), and C(destination) in the place of C(source), and name
+        what lies outside of the stack.
+      - What the hosts of the stack open to each other is no list of its own. It is added from the
+        rules of the others, which tell whom they let in.
+    type: list
+    elements: dict
 """
 
 EXAMPLES = r"""
@@ -46,12 +56,14 @@ resolved: "{{ [{'name': 'cache', 'port': 6379, 'from': ['app']}]
 
 RETURN = r"""
 _value:
-  description: Dictionaries with C(name), C(proto), C(port) (text, empty for vrrp) and C(source).
+  description: >-
+    Dictionaries with C(name), C(proto), C(port) (text, empty for vrrp), and C(source) or
+    C(destination).
   type: list
   elements: dict
 """
 
-KEYS = {"name", "port", "proto", "from"}
+KEYS = {"name", "port", "proto", "from", "to"}
 
 
 def resolve_rules(
@@ -59,29 +71,74 @@ def resolve_rules(
     groups: Mapping[str, Sequence[str]],
     hostvars: Mapping[str, Mapping[str, Any]],
     host: str,
+    peers: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[dict[str, str]]:
-    """Return one rule per caller.
+    """Return one rule per peer.
 
     :param rules: rules as roles export them
     :param groups: group -> hosts
     :param hostvars: host -> variables
     :param host: the host that the rules are for
+    :param peers: C(name) and C(rules) of all hosts. With them the rules are about what the host
+        opens, and all is added that the other hosts let it in for
     :raises AnsibleFilterError: where a rule cannot be resolved
     """
-    resolved: dict[tuple[str, str, str], dict[str, str]] = {}
+    if peers is None:
+        return _unique(_resolve(rules, "from", groups, hostvars, host), "source")
+    outside = _resolve(rules, "to", groups, hostvars, host)
+    tiers = (
+        (*_head(rule, "from"), _address(str(rule["name"]), peer["name"], hostvars[peer["name"]]))
+        for peer in peers
+        if peer["name"] != host
+        for rule in peer["rules"]
+        if _lets_in(rule, groups, hostvars, host)
+    )
+    return _unique(itertools.chain(outside, tiers), "destination")
+
+
+def _resolve(
+    rules: Sequence[Mapping[str, Any]],
+    end: str,
+    groups: Mapping[str, Sequence[str]],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    host: str,
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield name, protocol, port and peer."""
     for rule in rules:
-        name, proto, port = _head(rule)
-        for item in rule["from"]:
-            for source in _sources(name, str(item), groups, hostvars, host):
-                # The same traffic under two names is one rule; the first name stays.
-                resolved.setdefault(
-                    (proto, port, source),
-                    {"name": name, "proto": proto, "port": port, "source": source},
-                )
+        head = _head(rule, end)
+        for item in rule[end]:
+            for peer in _peers(head[0], end, str(item), groups, hostvars, host):
+                yield (*head, peer)
+
+
+def _lets_in(
+    rule: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    host: str,
+) -> bool:
+    """Return whether a rule of another host is about connections from this one."""
+    for item in map(str, rule["from"]):
+        if item == "any" or host in groups.get(item, ()):
+            return True
+        if item in groups:
+            continue
+        address = ip_address(_address(str(rule["name"]), host, hostvars[host]))
+        if address in ip_network(item):
+            return True
+    return False
+
+
+def _unique(found: Iterable[tuple[str, str, str, str]], key: str) -> list[dict[str, str]]:
+    """Return rules; the same traffic under two names is one rule, the first name stays."""
+    resolved: dict[tuple[str, str, str], dict[str, str]] = {}
+    for name, proto, port, peer in found:
+        rule = {"name": name, "proto": proto, "port": port, key: peer}
+        resolved.setdefault((proto, port, peer), rule)
     return list(resolved.values())
 
 
-def _head(rule: Mapping[str, Any]) -> tuple[str, str, str]:
+def _head(rule: Mapping[str, Any], end: str) -> tuple[str, str, str]:
     name = str(rule.get("name") or "")
     if not name:
         raise AnsibleFilterError(f"firewall rule without a name: {dict(rule)}")
@@ -91,17 +148,18 @@ def _head(rule: Mapping[str, Any]) -> tuple[str, str, str]:
             f"firewall rule {name}: unknown key {unknown[0]!r}, "
             f"a rule has {', '.join(sorted(KEYS))}"
         )
-    if isinstance(rule.get("from"), str) or not isinstance(rule.get("from"), Sequence):
+    if isinstance(rule.get(end), str) or not isinstance(rule.get(end), Sequence):
         raise AnsibleFilterError(
-            f"firewall rule {name}: 'from' must be a list, for instance [app, 10.0.0.0/24]"
+            f"firewall rule {name}: '{end}' must be a list, for instance [app, 10.0.0.0/24]"
         )
     port = rule.get("port", "")
     ports = [port] if isinstance(port, str | int) else list(port)
     return name, str(rule.get("proto", "tcp")), ",".join(str(item) for item in ports)
 
 
-def _sources(
+def _peers(
     name: str,
+    end: str,
     item: str,
     groups: Mapping[str, Sequence[str]],
     hostvars: Mapping[str, Mapping[str, Any]],
@@ -122,7 +180,7 @@ def _sources(
                 f"write {address} for the one or {meant} for the /{length}"
             ) from None
         raise AnsibleFilterError(
-            f"firewall rule {name}: {item!r} in 'from' is neither a group of the inventory "
+            f"firewall rule {name}: {item!r} in '{end}' is neither a group of the inventory "
             f"({', '.join(sorted(set(groups) - {'all', 'ungrouped'})) or 'it has none'}), "
             "nor 'any', nor an address or network"
         ) from None

@@ -33,6 +33,11 @@ options:
       good.
     type: dict
     default: {}
+  optional:
+    description: Names of settings that this kernel may not have. They are passed over then.
+    type: list
+    elements: str
+    default: []
   path:
     description: File that keeps the settings over a reboot. Removed where nothing is to be kept.
     type: path
@@ -73,7 +78,7 @@ class Settings:
 
     def __init__(self, module: AnsibleModule, kernel: Kernel) -> None:
         self._module = module
-        self._kernel = kernel
+        self.kernel = kernel
         self.notes: list[str] = []
         self.diff: list[dict[str, str]] = []
 
@@ -84,7 +89,7 @@ class Settings:
         decisions: dict[str, Decision] = {}
         for name, value in sysctl.items():
             wish = Wish.from_params(name, value)
-            current, writable = self._kernel.read(name), self._kernel.writable(name)
+            current, writable = self.kernel.read(name), self.kernel.writable(name)
             decision = decide(wish, current, kept.get(name), writable)
             decisions[name] = decision
             self.notes += [decision.note] if decision.note else []
@@ -96,15 +101,15 @@ class Settings:
         if not self._module.check_mode:
             for name, decision in decisions.items():
                 if decision.kernel is not None:
-                    self._kernel.write(name, decision.kernel)
+                    self.kernel.write(name, decision.kernel)
 
     def turn_swap_off(self) -> None:
         """Turn swap off, now and for the next boot."""
         fstab = Path("/etc/fstab")
         old = fstab.read_text() if fstab.exists() else ""
         self._write(fstab, old, fstab_without_swap(old))
-        swaps = self._kernel.swaps()
-        if swaps and self._kernel.in_container():
+        swaps = self.kernel.swaps()
+        if swaps and self.kernel.in_container():
             self.notes.append(f"swap ({', '.join(swaps)}) stays on: it is the carrying machine's")
         elif swaps:
             self._differs("swap", "\n".join(swaps) + "\n", "")
@@ -135,6 +140,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "sysctl": {"type": "dict", "default": {}},
+            "optional": {"type": "list", "elements": "str", "default": []},
             "path": {"type": "path", "required": True},
             "swap": {"type": "bool", "default": True},
         },
@@ -142,7 +148,12 @@ def main() -> None:
     )
     settings = Settings(module, Kernel())
     try:
-        settings.set_sysctl(module.params["sysctl"], Path(module.params["path"]))
+        wanted = dict(module.params["sysctl"])
+        for name in module.params["optional"]:
+            if name in wanted and not settings.kernel.has(name):
+                settings.notes.append(f"this kernel has no setting {name}")
+                del wanted[name]
+        settings.set_sysctl(wanted, Path(module.params["path"]))
         if not module.params["swap"]:
             settings.turn_swap_off()
     except KernelError as error:

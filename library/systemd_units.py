@@ -18,7 +18,8 @@ short_description: Keep units running, with the configuration that is on disk
 description:
   - Enables and starts units, and reloads or restarts those whose files were changed after their
     last start or reload. It compares, so it makes up for a run that was interrupted between the
-    change of a file and the restart, which a handler does not.
+    change of a file and the restart, which a handler does not. Units are read anew where their
+    files on disk are others than those that systemd knows.
   - Where conditions in a unit keep it off (a clock daemon in a container), that is said in
     RV(notes) and is no change.
 options:
@@ -98,6 +99,8 @@ def main() -> None:
     try:
         units = wanted_units(module.params["units"])
         states = systemd.read([unit.name for unit in units])
+        if any(state.unread for state in states.values()) and not module.check_mode:
+            systemd.read_files()
         for unit in units:
             todo = plan(unit, states[unit.name], newest_change(unit.files), module.check_mode)
             notes += [todo.note] if todo.note else []

@@ -26,7 +26,9 @@ description:
     ssh connection that Ansible uses could open no new ssh session.
 options:
   rules:
-    description: What may come in. Nothing else may where O(incoming) is V(deny).
+    description: >-
+      What may come in, and what may go out: nothing else may where O(incoming) or O(outgoing) is
+      V(deny). What belongs to an open connection passes in both directions.
     type: list
     elements: dict
     required: true
@@ -47,6 +49,11 @@ options:
         description: Address, network, or V(any) for every address of IPv4 and IPv6.
         type: str
         default: any
+      destination:
+        description: >-
+          Makes it a rule for what this host opens: address, network, or V(any). O(rules[].source)
+          does not count then.
+        type: str
   enabled:
     description: Whether the firewall is on, now and after a reboot.
     type: bool
@@ -121,6 +128,7 @@ RULE_SPEC = {
     "proto": {"type": "str", "choices": ["tcp", "udp", "vrrp"], "default": "tcp"},
     "port": {"type": "str"},
     "source": {"type": "str", "default": "any"},
+    "destination": {"type": "str"},
 }
 POLICY = {"type": "str", "choices": ["allow", "deny", "reject"]}
 SPEC = {
@@ -152,7 +160,8 @@ def main() -> None:
         if state is None and not module.check_mode:
             raise UfwError("ufw is not installed")
         target = target_state(state, wanted)
-        refuse_lockout(target, wanted, find_session(os.getpid()))
+        answers = state is None or ufw.answers_pass()
+        refuse_lockout(target, wanted, find_session(os.getpid()), answers)
         if state != target and not module.check_mode:
             ufw.apply(wanted)
     except UfwError as error:

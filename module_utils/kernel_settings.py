@@ -114,6 +114,13 @@ class Kernel:
             (self._root / p).exists() for p in ("run/systemd/container", "run/.containerenv")
         )
 
+    def has(self, name: str) -> bool:
+        """Return whether this kernel has a setting.
+
+        :param name: its name, with dots
+        """
+        return self._path(name).exists()
+
     def read(self, name: str) -> str:
         """Return a setting's value.
 

@@ -18,6 +18,7 @@ PROPERTIES = (
     "ConditionResult",
     "ConditionTimestampMonotonic",
     "StateChangeTimestamp",
+    "NeedDaemonReload",
 )
 
 
@@ -46,6 +47,8 @@ class UnitState:
     held_back: bool
     # Since the epoch: its last start, stop or reload.
     changed_at: float
+    # Its files on disk are not those that systemd has read.
+    unread: bool = False
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str]) -> UnitState:
@@ -60,6 +63,7 @@ class UnitState:
             enabled=properties.get("UnitFileState", ""),
             held_back=tried and properties.get("ConditionResult") == "no",
             changed_at=_timestamp(properties.get("StateChangeTimestamp", "")),
+            unread=properties.get("NeedDaemonReload") == "yes",
         )
 
 
@@ -125,6 +129,15 @@ class Systemd:
             name: UnitState.from_properties(dict(line.split("=", 1) for line in block.splitlines()))
             for name, block in zip(names, blocks, strict=True)
         }
+
+    def read_files(self) -> None:
+        """Have systemd read the files of all units again.
+
+        :raises UnitError: where it refuses
+        """
+        code, out, err = self._run(["systemctl", "daemon-reload"])
+        if code != 0:
+            raise UnitError(f"'systemctl daemon-reload' failed: {err.strip() or out.strip()}")
 
     def do(self, verb: str, name: str) -> None:
         """Do one thing to a unit.

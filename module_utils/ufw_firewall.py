@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ansible.module_utils.ssh_session import Session
 from ansible.module_utils.ufw_rules import (
+    CHAINS,
     Network,
     Rule,
     RuleFile,
@@ -22,6 +23,7 @@ from ansible.module_utils.ufw_rules import (
     may_connect,
     merge,
     parse_rule_file,
+    user_chain,
 )
 
 DIRECTIONS = {"incoming": "INPUT", "outgoing": "OUTPUT", "routed": "FORWARD"}
@@ -60,7 +62,9 @@ class Wanted:
         rules = [Rule.from_params(item) for item in params["rules"]]
         ssh_port = int(params["ssh_port"])
         # First the rule that lets the administrators in, so that it is first in the kernel as well.
-        rules.sort(key=lambda rule: str(ssh_port) not in rule.port.split(","))
+        rules.sort(
+            key=lambda rule: rule.direction == "out" or str(ssh_port) not in rule.port.split(",")
+        )
         return cls(
             rules=tuple(rules),
             enabled=params["enabled"],
@@ -115,16 +119,26 @@ def target_state(state: State | None, wanted: Wanted) -> State:
     return State(wanted.enabled, True, wanted.policies, wanted.ipv6, wanted.logging, files, True)
 
 
-def refuse_lockout(target: State, wanted: Wanted, session: Session | None) -> None:
+def refuse_lockout(
+    target: State, wanted: Wanted, session: Session | None, answers: bool = True
+) -> None:
     """Refuse a state in which no new ssh session could be opened.
 
     :param target: the state that would be set
     :param wanted: what is asked for
     :param session: the ssh connection that this run uses, if any
+    :param answers: whether what is answered on a connection that was let in passes by itself
     :raises UfwError: with the reason
     """
     if not target.enabled:
         return
+    if target.policies["outgoing"] != "allow" and not answers:
+        raise UfwError(
+            "the firewall was left as it is: /etc/ufw/before.rules lacks the distribution's rule "
+            "that lets out what belongs to an open connection (ufw-before-output, "
+            "RELATED,ESTABLISHED), so no ssh session would get an answer once firewall_outgoing is "
+            "not allow; restore it"
+        )
     if not wanted.admin_networks:
         raise UfwError(
             "firewall_admin_networks is empty: nobody could open an ssh session any more; "
@@ -158,6 +172,15 @@ class Ufw:
         """Return whether there is a ufw to ask."""
         return (self._root / "etc/ufw/ufw.conf").exists() and any(
             (self._root / place / "ufw").exists() for place in ("usr/sbin", "sbin")
+        )
+
+    def answers_pass(self) -> bool:
+        """Return whether what belongs to an open connection is let out by ufw's own rules."""
+        path = self._root / "etc/ufw/before.rules"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return any(
+            line.startswith("-A ufw-before-output ") and "ESTABLISHED" in line and "ACCEPT" in line
+            for line in lines
         )
 
     def read(self) -> State:
@@ -196,12 +219,12 @@ class Ufw:
             self._command("ufw", "logging", wanted.logging)
             state = self.read()
         target = target_state(state, wanted)
+        # What becomes open does so before its exceptions go, what is closed after they are there.
+        self._set_policies(state, target, opening=True)
         self._write_rules(state, target)
         if state.ipv6 != target.ipv6:
             self._write_ipv6(target.ipv6)
-        for name in DIRECTIONS:
-            if state.policies[name] != target.policies[name]:
-                self._command("ufw", "default", target.policies[name], name)
+        self._set_policies(state, target, opening=False)
         if not state.at_boot:
             self._command("systemctl", "enable", "ufw.service")
         self._switch(target)
@@ -211,6 +234,12 @@ class Ufw:
                 "ufw did not take the new state. Wanted:\n"
                 f"{target.describe()}Found:\n{found.describe()}"
             )
+
+    def _set_policies(self, state: State, target: State, opening: bool) -> None:
+        for name in DIRECTIONS:
+            policy = target.policies[name]
+            if state.policies[name] != policy and (policy == "allow") is opening:
+                self._command("ufw", "default", policy, name)
 
     def _switch(self, target: State) -> None:
         state = self.read()
@@ -249,10 +278,12 @@ class Ufw:
         for version, file in state.files.items():
             if version == 6 and (not state.ipv6 or self._chains(6, "INPUT") is None):
                 continue
-            lines = self._chains(version) or []
             written = [line for block in file.blocks for line in block.lines]
-            if as_loaded(lines, version) != as_loaded(written, version):
-                return False
+            for ending, _ in CHAINS.values():
+                chain = user_chain(version, ending)
+                loaded = self._chains(version, chain) or []
+                if as_loaded(loaded, chain) != as_loaded(written, chain):
+                    return False
             for name, chain in DIRECTIONS.items():
                 policy = KERNEL_POLICIES.get(state.policies[name])
                 if f"-P {chain} {policy}" not in (self._chains(version, chain) or []):
@@ -261,7 +292,7 @@ class Ufw:
 
     def _chains(self, version: int, chain: str | None = None) -> list[str] | None:
         """Return what the kernel has in a chain, None where there is no such chain."""
-        chain = chain or ("ufw-user-input" if version == 4 else "ufw6-user-input")
+        chain = chain or user_chain(version, "user-input")
         tables = "iptables" if version == 4 else "ip6tables"
         code, out, _ = self._run([tables, "--wait", "5", "-S", chain])
         return out.splitlines() if code == 0 else None

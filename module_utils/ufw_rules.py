@@ -25,6 +25,8 @@ ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 # iptables prints protocols that /etc/protocols may not name by number.
 PROTOCOL_NUMBERS = {"vrrp": "112"}
 PROTOCOLS = ("tcp", "udp", "vrrp")
+# Direction of a rule -> the ending of its chain, and the option of iptables for the peer.
+CHAINS = {"in": ("user-input", "-s"), "out": ("user-output", "-d")}
 PORT = re.compile(r"\d{1,5}(:\d{1,5})?")
 
 
@@ -34,18 +36,19 @@ class UfwError(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """Allow ``proto`` to ``port`` from ``source``."""
+    """Allow ``proto`` to ``port``: of this host from a peer, or of a peer from this host."""
 
     name: str
     proto: str
     port: str
-    source: str
+    peer: str
+    direction: str = "in"
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Rule:
         """Build from one item of the module's option ``rules``.
 
-        :param params: name, proto, port, source
+        :param params: name, proto, port, and source or destination
         :raises UfwError: where a value cannot be right
         """
         name, proto = str(params["name"]), str(params["proto"])
@@ -58,11 +61,13 @@ class Rule:
         for part in port.split(",") if port != "any" else []:
             if not PORT.fullmatch(part) or not all(0 < int(n) < 65536 for n in part.split(":")):
                 raise UfwError(f"rule {name}: {part!r} is no port, write 443 or 6000:6010")
-        return cls(name=name, proto=proto, port=port, source=_normal_source(name, params["source"]))
+        direction = "out" if params.get("destination") else "in"
+        peer = params["destination"] if direction == "out" else params["source"]
+        return cls(name, proto, port, _normal_peer(name, peer), direction)
 
     def versions(self) -> tuple[int, ...]:
         """Return the IP versions that the rule is about."""
-        return (4, 6) if self.source == "any" else (ip_network(self.source).version,)
+        return (4, 6) if self.peer == "any" else (ip_network(self.peer).version,)
 
 
 @dataclass(frozen=True)
@@ -152,18 +157,28 @@ def rule_block(rule: Rule, version: int) -> Block:
     :param version: 4 or 6, one that the rule is about
     """
     anywhere = ANYWHERE[version]
-    source = anywhere if rule.source == "any" else rule.source
-    chain = "ufw-user-input" if version == 4 else "ufw6-user-input"
-    parts = [f"-A {chain} -p {rule.proto}"]
+    peer = anywhere if rule.peer == "any" else rule.peer
+    ending, option = CHAINS[rule.direction]
+    parts = [f"-A {user_chain(version, ending)} -p {rule.proto}"]
     if rule.port != "any":
         many = "," in rule.port or ":" in rule.port
         parts.append(f"-m multiport --dports {rule.port}" if many else f"--dport {rule.port}")
-    if source != anywhere:
-        parts.append(f"-s {source}")
+    if peer != anywhere:
+        parts.append(f"{option} {peer}")
     parts.append("-j ACCEPT")
     comment = f"{TAG}{rule.name}".encode().hex()
-    key = f"allow {rule.proto} {rule.port} {anywhere} any {source} in"
+    ends = (anywhere, peer) if rule.direction == "in" else (peer, anywhere)
+    key = f"allow {rule.proto} {rule.port} {ends[0]} any {ends[1]} {rule.direction}"
     return Block(f"{key} comment={comment}", (" ".join(parts),))
+
+
+def user_chain(version: int, ending: str) -> str:
+    """Return the name of one of ufw's chains.
+
+    :param version: 4 or 6
+    :param ending: what it ends with, for instance user-input
+    """
+    return f"{'ufw' if version == 4 else 'ufw6'}-{ending}"
 
 
 def merge(file: RuleFile, rules: Sequence[Rule], purge_foreign: bool) -> RuleFile:
@@ -244,17 +259,16 @@ def _holds(ports: str, port: int) -> bool:
     return False
 
 
-def as_loaded(lines: Iterable[str], version: int) -> list[str]:
-    """Return the rules of the user chains in a form in which file and kernel can be compared.
+def as_loaded(lines: Iterable[str], chain: str) -> list[str]:
+    """Return the rules of a chain in a form in which file and kernel can be compared.
 
     iptables prints what it was given in another order and notation. Rules that are more than
-    protocol, ports and source are replaced by a placeholder: that they are there is compared, not
+    protocol, ports and peer are replaced by a placeholder: that they are there is compared, not
     what they say.
 
     :param lines: lines of a rule file, or the output of ``iptables -S``
-    :param version: 4 or 6
+    :param chain: name of the chain
     """
-    chain = "ufw-user-input" if version == 4 else "ufw6-user-input"
     return [_canonical(line) for line in lines if line.startswith(f"-A {chain} ")]
 
 
@@ -265,25 +279,26 @@ def _canonical(line: str) -> str:
         if option == "-m" and value in ("tcp", "udp", "multiport"):
             continue
         values[option] = value
-    if set(values) - {"-p", "-s", "-j", "--dport", "--dports"}:
+    known = {"-p", "-s", "-d", "-j", "--dport", "--dports"}
+    if set(values) - known or {"-s", "-d"} <= set(values):
         return "other"
     proto = values.get("-p", "all")
     ports = values.get("--dport") or values.get("--dports") or "any"
-    source = values.get("-s", "")
-    source = str(ip_network(source)) if source else "anywhere"
+    peer = values.get("-s") or values.get("-d") or ""
+    peer = str(ip_network(peer)) if peer else "anywhere"
     target = values.get("-j", "")
-    return f"{PROTOCOL_NUMBERS.get(proto, proto)} {ports} {source} {target}"
+    return f"{PROTOCOL_NUMBERS.get(proto, proto)} {ports} {peer} {target}"
 
 
-def _normal_source(name: str, source: object) -> str:
+def _normal_peer(name: str, peer: object) -> str:
     """Return an address or network the way ufw writes it: a single address without its length."""
-    text = str(source)
+    text = str(peer)
     if text == "any":
         return text
     try:
         network = ip_network(text)
     except ValueError as error:
-        raise UfwError(f"rule {name}: source {text!r}: {error}") from None
+        raise UfwError(f"rule {name}: address {text!r}: {error}") from None
     if network.prefixlen == 0:
         return "any"
     return str(network.network_address if network.num_addresses == 1 else network)

@@ -30,9 +30,8 @@ def resolve(project: Path) -> Resolve:
     plugin = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plugin)
     found: Resolve = plugin.FilterModule().filters()["firewall_rules"]
-    return lambda rules, host="os1": found(
-        rules, {**GROUPS, "bad": ["odd"], "n": ["named"]}, HOSTVARS, host
-    )
+    known = {**GROUPS, "bad": ["odd"], "n": ["named"]}
+    return lambda rules, host="os1", peers=None: found(rules, known, HOSTVARS, host, peers)
 
 
 def short(rules: list[dict[str, str]]) -> list[str]:
@@ -65,6 +64,32 @@ def test_one_host_in_every_group_needs_no_rules(resolve: Resolve) -> None:
     assert resolve([{"name": "x", "port": 1, "from": ["os", "os"]}], "os1") == []
 
 
+def test_what_goes_out_is_what_the_others_let_in_and_what_lies_outside(resolve: Resolve) -> None:
+    lets_in = {
+        "os1": [{"name": "search", "port": 9200, "from": ["app"]}],
+        "app1": [{"name": "app", "port": 7860, "from": ["os", "10.0.0.0/28"]}],
+        "app2": [
+            {"name": "page", "port": 443, "from": ["any"]},
+            {"name": "x", "port": 1, "from": []},
+        ],
+    }
+    peers = [{"name": name, "rules": rules} for name, rules in lets_in.items()]
+    outside = [{"name": "dns", "proto": "udp", "port": 53, "to": ["10.9.0.1"]}]
+    found = {
+        host: [
+            f"{rule['name']} {rule['proto']} {rule['port']} {rule['destination']}"
+            for rule in resolve(outside, host, peers)
+        ]
+        for host in lets_in
+    }
+    dns = "dns udp 53 10.9.0.1"
+    assert found == {
+        "os1": [dns, "app tcp 7860 10.0.0.21", "page tcp 443 10.0.0.22"],
+        "app1": [dns, "search tcp 9200 10.0.0.31", "page tcp 443 10.0.0.22"],
+        "app2": [dns, "search tcp 9200 10.0.0.31"],
+    }
+
+
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
@@ -74,7 +99,10 @@ def test_one_host_in_every_group_needs_no_rules(resolve: Resolve) -> None:
         ({"port": 1, "from": ["10.0.0.1/24"]}, "write 10.0.0.1 for the one or 10.0.0.0/24 for"),
         ({"port": 1, "from": ["bad"]}, "host odd has no base_address"),
         ({"port": 1, "from": ["n"]}, "base_address of host named is 'named.example.org'"),
-        ({"ports": 1, "from": ["app"]}, "unknown key 'ports', a rule has from, name, port, proto"),
+        (
+            {"ports": 1, "from": ["app"]},
+            "unknown key 'ports', a rule has from, name, port, proto, to",
+        ),
         ({"name": "", "port": 1, "from": ["app"]}, "without a name"),
     ],
 )

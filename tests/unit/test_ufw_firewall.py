@@ -98,6 +98,14 @@ class Host:
                 self.write(path, self.read(path).replace(FRESH, COMPLETE))
         elif line == "ufw default deny incoming":
             self.replace("etc/default/ufw", '_INPUT_POLICY="ACCEPT"', '_INPUT_POLICY="DROP"')
+        elif line.endswith(" outgoing"):
+            self.replace(
+                "etc/default/ufw",
+                *(
+                    f'_OUTPUT_POLICY="{p}"'
+                    for p in sorted(("ACCEPT", "DROP"), reverse="deny" not in line)
+                ),
+            )
         elif line == "ufw --force enable":
             self.replace("etc/ufw/ufw.conf", "ENABLED=no", "ENABLED=yes")
             self.load()
@@ -198,6 +206,33 @@ def test_off_means_off_and_keeps_the_rules(host: Host, ufw: Ufw) -> None:
     ufw.apply(wanted(enabled=False))
     assert not host.active
     assert len(ufw.read().files[4].blocks) == 2
+
+
+OUT = {"name": "dns", "proto": "udp", "port": "53", "destination": "any"}
+
+
+def test_what_goes_out_is_closed_after_its_exceptions_and_opened_before_they_go(
+    host: Host, ufw: Ufw
+) -> None:
+    ufw.apply(wanted())
+    host.commands.clear()
+    ufw.apply(wanted(outgoing="deny", rules=[*PARAMS["rules"], OUT]))
+    assert host.commands[-1] == "ufw default deny outgoing"
+    host.commands.clear()
+    ufw.apply(wanted())
+    assert host.commands[0] == "ufw default allow outgoing"
+
+
+def test_a_firewall_that_lets_no_answer_out_is_refused(host: Host, ufw: Ufw) -> None:
+    closed = wanted(outgoing="deny")
+    assert not ufw.answers_pass()
+    with pytest.raises(UfwError, match=r"before.rules lacks the distribution's rule"):
+        refuse_lockout(target_state(None, closed), closed, None, ufw.answers_pass())
+    host.write(
+        "etc/ufw/before.rules",
+        "-A ufw-before-output -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n",
+    )
+    refuse_lockout(target_state(None, closed), closed, None, ufw.answers_pass())
 
 
 def test_ssh_is_the_first_rule() -> None:

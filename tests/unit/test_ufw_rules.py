@@ -59,6 +59,9 @@ OUT = """
 """
 
 
+CHAIN = "ufw-user-input"
+
+
 def text(*blocks: str) -> str:
     return HEAD + "".join(blocks) + "\n" + TAIL
 
@@ -76,6 +79,13 @@ VRRP_RULE = rule("vrrp", None, "10.1.1.1", proto="vrrp")
 WEB_RULE = rule("web", "80,443", "any")
 
 
+OUTGOING = """
+### tuple ### allow tcp 80,443 10.1.1.0/24 any 0.0.0.0/0 out comment=72657365617263683a706b
+-A ufw-user-output -p tcp -m multiport --dports 80,443 -d 10.1.1.0/24 -j ACCEPT
+"""
+OUTGOING_RULE = rule("pk", "80,443", destination="10.1.1.0/24")
+
+
 @pytest.mark.parametrize(
     "blocks", [(), (SSH,), (SSH, VRRP, WEB, DENY, DNS, OPENSSH, ROUTE, OUT)], ids=len
 )
@@ -84,7 +94,8 @@ def test_what_ufw_wrote_is_written_back_unchanged(blocks: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize(
-    ("wanted", "written"), [(SSH_RULE, SSH), (VRRP_RULE, VRRP), (WEB_RULE, WEB)]
+    ("wanted", "written"),
+    [(SSH_RULE, SSH), (VRRP_RULE, VRRP), (WEB_RULE, WEB), (OUTGOING_RULE, OUTGOING)],
 )
 def test_rules_are_written_as_ufw_writes_them(wanted: Rule, written: str) -> None:
     assert file(written).blocks == (rule_block(wanted, 4),)
@@ -168,11 +179,24 @@ def test_the_kernels_notation_is_the_same_as_the_files() -> None:
 """
     blocks = file(SSH, VRRP, WEB, DENY, DNS, OUT, ROUTE).blocks
     written = [line for block in blocks for line in block.lines]
-    assert as_loaded(kernel.splitlines(), 4) == as_loaded(written, 4)
+    assert as_loaded(kernel.splitlines(), CHAIN) == as_loaded(written, CHAIN)
     fewer = kernel.splitlines()[:-1]
-    assert as_loaded(fewer, 4) != as_loaded(written, 4)
+    assert as_loaded(fewer, CHAIN) != as_loaded(written, CHAIN)
     other = kernel.replace("10.1.1.1", "10.1.1.2").splitlines()
-    assert as_loaded(other, 4) != as_loaded(written, 4)
+    assert as_loaded(other, CHAIN) != as_loaded(written, CHAIN)
+
+
+def test_the_kernel_s_rules_for_what_goes_out_are_compared_as_well() -> None:
+    chain = "ufw-user-output"
+    kernel = [f"-A {chain} -d 10.1.1.0/24 -p tcp -m multiport --dports 80,443 -j ACCEPT"]
+    written = file(SSH, OUTGOING).blocks[1].lines
+    assert as_loaded(kernel, chain) == as_loaded(written, chain)
+    assert as_loaded(written, CHAIN) == []
+
+
+def test_a_way_out_is_no_way_in() -> None:
+    letting_out = file(OUTGOING.replace("80,443", "22").replace("10.1.1.0/24", "0.0.0.0/0"))
+    assert not may_connect(letting_out, "deny", ip_network("10.1.1.1"), 22).accepted
 
 
 @pytest.mark.parametrize(
@@ -184,7 +208,7 @@ def test_the_kernels_notation_is_the_same_as_the_files() -> None:
         ({"port": "https"}, "'https' is no port, write 443 or 6000:6010"),
         ({"port": "70000"}, "'70000' is no port"),
         ({"port": "0"}, "'0' is no port"),
-        ({"source": "app1"}, "source 'app1'"),
+        ({"source": "app1"}, "address 'app1'"),
         ({"source": "10.0.0.1/8"}, "has host bits set"),
     ],
 )
@@ -204,7 +228,7 @@ def test_what_cannot_be_right_is_refused(params: dict[str, Any], sentence: str) 
     ],
 )
 def test_sources_are_written_as_ufw_writes_them(source: str, normal: str) -> None:
-    assert rule(source=source).source == normal
+    assert rule(source=source).peer == normal
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,3 +113,34 @@ def test_the_firewall_comes_back_at_boot(hosts: dict[str, Any]) -> None:
     assert host.service("ufw").is_enabled
     host.check_output("/usr/lib/ufw/ufw-init force-stop && systemctl restart ufw")
     assert host.check_output("iptables -S; ip6tables -S") == before
+
+
+@pytest.mark.usefixtures("listening", "restored")
+def test_a_host_that_may_open_nothing_still_reaches_whom_the_others_let_in(
+    hosts: dict[str, Any], playbook: Any, login: list[str]
+) -> None:
+    """And what is named as lying outside; its answers to ssh pass, and the way back is as safe."""
+    outside = {"name": "outside", "port": 7903, "to": ["10.78.0.8/29"]}
+    closed = {"firewall_outgoing": "deny", "firewall_outgoing_rules": [outside]}
+    assert "changed=1 " in playbook(**closed).stdout
+    assert "changed=0 " in playbook(**closed).stdout
+    host = hosts["cache"]
+    targets = [(ADDRESSES[t], p) for t in ("app", "edge") for p in PORTS]
+    found = {}
+    for line in host.check_output("python3 -c %s", PROBE % targets).splitlines():
+        address, port, *result = line.split()
+        found[address, int(port)] = result[0]
+    # Port 7903 passes here and is dropped there.
+    open_to = {key for key, result in found.items() if result == "open"}
+    assert open_to == {(ADDRESSES["edge"], 443), (ADDRESSES["app"], 7901)}
+    status = host.check_output("ufw status verbose")
+    assert "deny (outgoing)" in status
+    rules = [" ".join(line.split()) for line in status.splitlines() if "ALLOW OUT" in line]
+    assert rules == [
+        "10.78.0.8/29 7903/tcp ALLOW OUT Anywhere # research:outside",
+        "10.78.0.11 80,443/tcp ALLOW OUT Anywhere # research:https",
+        "10.78.0.12 7900:7902/tcp ALLOW OUT Anywhere # research:app-range",
+    ]
+    assert subprocess.run([*login, "true"], check=False).returncode == 0
+    assert "changed=1 " in playbook().stdout
+    assert "allow (outgoing)" in host.check_output("ufw status verbose")
