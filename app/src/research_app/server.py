@@ -7,10 +7,13 @@ import faulthandler
 import logging
 import signal
 import socket
+import ssl
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
+from research_app.auth import client_certificates
 from research_app.factory import create_app
 from research_app.services import Services, build
 from research_app.settings import Settings
@@ -65,24 +68,32 @@ def run(settings: Settings) -> None:
     faulthandler.enable()  # the watchdog's SIGABRT then shows where it hung
     section = settings.server
     services = build(settings)
-    tls = {}
+    options: dict[str, Any] = {"proxy_headers": True}
+    app: Any = create_app(settings, services)
     if section.tls:
-        tls = {
+        options |= {
             "ssl_certfile": settings.certificate_path,
             "ssl_keyfile": settings.credentials.tls_key,
             "ssl_ciphers": ":".join(section.tls_ciphers),
         }
+    if section.tls_ca:
+        app = client_certificates.ForwardedByEdges(app)
+        options |= {
+            "ssl_ca_certs": section.tls_ca,
+            "ssl_cert_reqs": ssl.CERT_REQUIRED,
+            "http": client_certificates.protocol(section.edges, section.clients),
+            "proxy_headers": False,
+        }
     config = uvicorn.Config(
-        create_app(settings, services),
+        app,
         host=section.host,
         port=section.port,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,
         forwarded_allow_ips=list(section.trusted_proxies),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(section.shutdown_seconds)),
-        **tls,  # type: ignore[arg-type]
+        **options,
     )
     Server(config, services).run()

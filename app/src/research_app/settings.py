@@ -76,6 +76,17 @@ def _check_network(network: str) -> str:
         raise ValueError("write it as ADDRESS/BITS, e.g. 10.0.0.7/32") from None
 
 
+def _check_caller(name: str) -> str:
+    if "*" in name:
+        raise ValueError(f"{name} is not one name: write each host's own")
+    if name.lower() == "localhost":
+        raise ValueError("localhost is a name of every host, and proves nothing")
+    return name.lower()
+
+
+Callers = tuple[Annotated[str, Field(min_length=1), AfterValidator(_check_caller)], ...]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -86,6 +97,9 @@ class Server(_Section):
     tls: bool = True
     tls_certificate: str = ""
     tls_ciphers: tuple[str, ...] = ("ECDHE+AESGCM", "ECDHE+CHACHA20")
+    tls_ca: str = ""
+    edges: Callers = ()
+    clients: Callers = ()
     trusted_proxies: tuple[str, ...] = ()
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 4.0
     shutdown_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0
@@ -99,6 +113,20 @@ class Server(_Section):
     def _plain_only_on_loopback(self) -> Self:
         if not self.tls and not is_loopback(self.host):
             raise ValueError("tls = false is accepted with a loopback host only")
+        return self
+
+    @model_validator(mode="after")
+    def _callers_are_named_once(self) -> Self:
+        if (self.edges or self.clients) and self.trusted_proxies:
+            raise ValueError("give edges by certificate, or trusted_proxies by address, not both")
+        if (self.edges or self.clients) and not self.tls_ca:
+            raise ValueError("edges and clients need server.tls_ca, their certificates' authority")
+        if self.tls_ca and not (self.edges or self.clients):
+            raise ValueError(
+                "tls_ca is set: name the callers that may connect, in edges or clients"
+            )
+        if self.tls_ca and not self.tls:
+            raise ValueError("server.tls = false asks nobody for a certificate: remove tls_ca")
         return self
 
 

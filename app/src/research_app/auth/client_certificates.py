@@ -1,0 +1,60 @@
+"""Who connects: by the client certificate that every caller shows, not by its address.
+
+Every host of a site has a certificate of the same authority, so a good certificate is not enough:
+its DNS name must be one of those in the settings. What a proxy says of its client (X-Forwarded-For)
+counts from an edge alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+logger = logging.getLogger(__name__)
+
+BY_EDGE = "by_edge"
+
+
+def dns_names(certificate: dict[str, Any] | None) -> set[str]:
+    """The names in a certificate, as `ssl.SSLSocket.getpeercert` returns it."""
+    alternatives = (certificate or {}).get("subjectAltName", ())
+    return {name.lower() for kind, name in alternatives if kind == "DNS"}
+
+
+def protocol(edges: Iterable[str], clients: Iterable[str]) -> type[HttpToolsProtocol]:
+    """HTTP for callers whose certificate names one of these; anybody else is cut off."""
+    of_edges, of_others = frozenset(edges), frozenset(clients)
+
+    class NamedCallersProtocol(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            names = dns_names(transport.get_extra_info("peercert"))
+            self.app_state = {**self.app_state, BY_EDGE: bool(names & of_edges)}
+            if not names & (of_edges | of_others):
+                logger.warning(
+                    "refused a connection: none of the names in its certificate is among"
+                    " server.edges and server.clients: %s",
+                    ", ".join(sorted(names)) or "it has none",
+                    extra={"client": self.client[0] if self.client else None},
+                )
+                transport.abort()
+
+    return NamedCallersProtocol
+
+
+class ForwardedByEdges:
+    """Takes the client that an edge names for the client; what others say of it is not read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._forwarded: Any = ProxyHeadersMiddleware(app, trusted_hosts="*")  # type: ignore[arg-type]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        by_edge = scope.get("state", {}).get(BY_EDGE, False)
+        await (self._forwarded if by_edge else self._app)(scope, receive, send)
