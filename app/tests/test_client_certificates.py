@@ -130,7 +130,7 @@ def test_ciphers_are_those_of_the_edges(guarded: Guarded, cipher: str, served: b
             with context.wrap_socket(plain, server_hostname="localhost") as secured:
                 assert secured.cipher()
         else:
-            with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE|EOF"):
+            with pytest.raises(ssl.SSLError, match=r"HANDSHAKE_FAILURE|EOF"):
                 context.wrap_socket(plain, server_hostname="localhost")
 
 

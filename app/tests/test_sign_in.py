@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from argon2 import PasswordHasher
@@ -153,6 +154,28 @@ def test_a_sign_out_ends_every_token_of_the_sign_in(
     assert me(login_elsewhere) == 200
 
 
+DECOMPOSED = "cafe\u0301 horse battery"
+TYPED = ("café horse battery", DECOMPOSED)
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_the_first_administrator_signs_in_from_any_keyboard(home: Site, typed: str) -> None:
+    """The password comes from a file, in whichever form its editor wrote it."""
+    asyncio.run(home.auth.bootstrap(DECOMPOSED))
+    assert login(home, name="admin", password=typed).status_code == 303
+
+
+def test_a_hash_of_other_parameters_is_renewed_and_stays_good(home: Site) -> None:
+    old = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1)
+    account = Account("eve", Role.READER, password=asyncio.run(Passwords(old).hash(TYPED[0])))
+    asyncio.run(home.accounts.add(account))
+    signed_in = [login(home, name="eve", password=typed).status_code for typed in TYPED[::-1] * 2]
+    assert signed_in == [303] * 4
+    renewed = home.accounts.stored["eve"]
+    assert not home.auth.passwords.outdated(renewed.password or "")
+    assert renewed.stamp == account.stamp  # nobody is signed out by it
+
+
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
@@ -192,6 +215,42 @@ def test_without_a_cache_a_sign_out_counts_where_it_was_made() -> None:
         return found
 
     assert asyncio.run(run()) == (True, False)
+
+
+@pytest.mark.integration
+def test_a_sign_out_while_the_cache_is_away_is_made_good(redis_url: str) -> None:
+    real = urlsplit(redis_url)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    prefix = f"test-{uuid.uuid4().hex[:12]}:"
+    shared = {"enabled": True, "prefix": prefix, "timeout_seconds": 1.0}
+    away = make_settings(cache={**shared, "url": f"redis://127.0.0.1:{port}"})
+    there = make_settings(cache={**shared, "url": redis_url})
+
+    async def to_the_cache(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, commands = await asyncio.open_connection(real.hostname, real.port)
+
+        async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                sink.write(data)
+            sink.close()
+
+        await asyncio.gather(pass_on(reader, commands), pass_on(answers, writer))
+
+    async def run() -> tuple[bool, bool]:
+        node, other = SignOuts(away), SignOuts(there)
+        await node.note("a", 60)
+        before = await other.has("a")
+        other._going_on.clear()  # or three seconds
+        async with await asyncio.start_server(to_the_cache, "127.0.0.1", port):
+            await node.tell()
+            after = await other.has("a")
+            for each in (node, other):
+                await each.close()
+        return before, after
+
+    assert asyncio.run(run()) == (False, True)
 
 
 def test_sign_out_is_not_a_link(home: Site) -> None:

@@ -87,6 +87,7 @@ class Services:
             background = [
                 asyncio.create_task(self._prepare()),
                 asyncio.create_task(self.usage.keep_writing()),
+                asyncio.create_task(self.auth.sign_outs.keep_telling()),
             ]
             try:
                 yield

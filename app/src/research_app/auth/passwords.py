@@ -30,7 +30,7 @@ class BusyError(Exception):
 
 
 def checked(password: str) -> str:
-    """A new password in its normal form, or PasswordError."""
+    """A new password, or PasswordError."""
     normal = _normal(password)
     if len(normal) < SHORTEST:
         raise PasswordError(f"a password has at least {SHORTEST} characters")
@@ -38,11 +38,14 @@ def checked(password: str) -> str:
         raise PasswordError(f"a password has at most {LONGEST} characters")
     if len(set(normal)) < 4:
         raise PasswordError("a password has at least 4 different characters")
-    return normal
+    return password
 
 
 def _normal(password: str) -> str:
-    # the same password typed on another keyboard is the same
+    """The form that is hashed and compared: the same password from another keyboard is the same.
+
+    NIST SP 800-63B takes NFC or NFKC; the other one than stored hashes have would void them.
+    """
     return unicodedata.normalize("NFKC", password)
 
 
@@ -57,7 +60,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash of a new password."""
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._run(lambda: self._hasher.hash(_normal(password)))
 
     async def verify(self, stored: str | None, given: str) -> bool:
         """Whether it is the password; without one to compare it takes as long to say no."""
