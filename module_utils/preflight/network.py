@@ -32,14 +32,19 @@ def network(text: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Non
 
 def networks(inventory: Inventory) -> Iterator[Mistake]:
     """Variables that hold networks hold networks, and administrators come from somewhere."""
-    named = [
-        name for role in inventory.roles.values() for name in role.options
+    named = {
+        name: option
+        for role in inventory.roles.values()
+        for name, option in role.options.items()
         if name.endswith("_networks")
-    ]  # fmt: skip
+    }
     for host in inventory.hosts.values():
-        for name in named:
+        for name, option in named.items():
+            # Where a host may go to is "any" by default; where others come from never is.
+            anywhere = "any" in str(option.get("default"))
             for item in strings(host.get(name, [])):
-                yield from one_network(host, name, item)
+                if not (anywhere and item == "any"):
+                    yield from one_network(host, name, item)
 
 
 def nobody_let_in(inventory: Inventory) -> Iterator[Mistake]:
