@@ -139,7 +139,7 @@ def test_the_clock_daemon_works_in_its_sandbox(search: Any) -> None:
     search.check_output(f"mkdir -p {folder}")
     search.check_output(
         "printf '[Unit]\nConditionCapability=\n[Service]\nExecStart=\n"
-        f"ExecStart=!/usr/sbin/chronyd -x\n' > {folder}/zz-test.conf"
+        f"ExecStart=/usr/sbin/chronyd -U -x\n' > {folder}/zz-test.conf"
     )
     try:
         search.check_output("systemctl daemon-reload && systemctl start chrony")
@@ -224,7 +224,14 @@ def run_playbook(*arguments: str, **variables: Any) -> subprocess.CompletedProce
         str(SCENARIO / "converge.yml"),
     ]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +264,8 @@ def login(by_ssh: dict[str, Any]) -> Callable[[str], subprocess.CompletedProcess
         key = ["-i", by_ssh["ansible_ssh_private_key_file"], *options]
         return subprocess.run(
             [*ssh, *key, f"deploy@{OTHER_ADDRESS}", command],
-            capture_output=True, text=True, check=False,
+            # ssh would leave the terminal of the tests unfit for Ansible.
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     return run
