@@ -160,11 +160,15 @@ def rule_block(rule: Rule, version: int) -> Block:
     peer = anywhere if rule.peer == "any" else rule.peer
     ending, option = CHAINS[rule.direction]
     parts = [f"-A {user_chain(version, ending)} -p {rule.proto}"]
-    if rule.port != "any":
-        many = "," in rule.port or ":" in rule.port
-        parts.append(f"-m multiport --dports {rule.port}" if many else f"--dport {rule.port}")
-    if peer != anywhere:
-        parts.append(f"{option} {peer}")
+    where = [] if peer == anywhere else [f"{option} {peer}"]
+    if rule.port == "any":
+        parts += where
+    elif "," in rule.port or ":" in rule.port:
+        parts += [f"-m multiport --dports {rule.port}", *where]
+    elif rule.direction == "in":
+        parts += [f"--dport {rule.port}", *where]
+    else:  # ufw names the destination before its one port
+        parts += [*where, f"--dport {rule.port}"]
     parts.append("-j ACCEPT")
     comment = f"{TAG}{rule.name}".encode().hex()
     ends = (anywhere, peer) if rule.direction == "in" else (peer, anywhere)

@@ -84,6 +84,11 @@ OUTGOING = """
 -A ufw-user-output -p tcp -m multiport --dports 80,443 -d 10.1.1.0/24 -j ACCEPT
 """
 OUTGOING_RULE = rule("pk", "80,443", destination="10.1.1.0/24")
+OUTGOING_PORT = """
+### tuple ### allow tcp 7903 10.1.1.0/24 any 0.0.0.0/0 out comment=72657365617263683a706b
+-A ufw-user-output -p tcp -d 10.1.1.0/24 --dport 7903 -j ACCEPT
+"""
+OUTGOING_PORT_RULE = rule("pk", 7903, destination="10.1.1.0/24")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +100,13 @@ def test_what_ufw_wrote_is_written_back_unchanged(blocks: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize(
     ("wanted", "written"),
-    [(SSH_RULE, SSH), (VRRP_RULE, VRRP), (WEB_RULE, WEB), (OUTGOING_RULE, OUTGOING)],
+    [
+        (SSH_RULE, SSH),
+        (VRRP_RULE, VRRP),
+        (WEB_RULE, WEB),
+        (OUTGOING_RULE, OUTGOING),
+        (OUTGOING_PORT_RULE, OUTGOING_PORT),
+    ],
 )
 def test_rules_are_written_as_ufw_writes_them(wanted: Rule, written: str) -> None:
     assert file(written).blocks == (rule_block(wanted, 4),)
