@@ -77,6 +77,9 @@ class FakeIndex:
     async def exists(self, **_: Any) -> bool:
         return True
 
+    async def put_mapping(self, **_: Any) -> None:
+        pass
+
     async def delete_by_query(self, **_: Any) -> None:
         raise AssertionError  # these sources have no root
 
