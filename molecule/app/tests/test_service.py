@@ -146,6 +146,13 @@ def test_the_worker_is_there_and_off_where_there_are_no_jobs(
     assert refused.rc == 3 and "the queue does not answer" in refused.stderr
 
 
+def test_a_command_reads_its_input(hosts: dict[str, Any]) -> None:
+    """A password that is handed over is taken, so that only OpenSearch is missing."""
+    given = hosts["app-1"].run("echo correct horse battery | research-app user first")
+    assert given.rc == 3, given.stderr
+    assert "OpenSearch: " in given.stderr
+
+
 def test_metrics_are_for_the_monitoring_hosts(hosts: dict[str, Any], get: Get) -> None:
     assert get("app-1", "/metrics")[0] == 403
     asked = hosts["app-1"].check_output(
