@@ -64,12 +64,12 @@ def test_nothing_that_the_application_asked_for_was_refused(lab: Lab) -> None:
         for line in node.check("cat /var/log/opensearch/*_audit.json").splitlines():
             event = json.loads(line)
             user = event.get("audit_request_effective_user")
-            if event["audit_category"] == "MISSING_PRIVILEGES" and user in OURS:
-                what = (
-                    event.get("audit_request_privilege", ""),
-                    event.get("audit_trace_indices", ""),
-                )
-                refused.append(f"{node.name}: {user}: {what}")
+            action = event.get("audit_request_privilege", "")
+            # The part of a request that goes to a shard (action[phase]) is refused by a node that
+            # has just started and not read the roles yet; a missing right stops the whole request.
+            whole = "[" not in action
+            if event["audit_category"] == "MISSING_PRIVILEGES" and user in OURS and whole:
+                refused.append(f"{node.name}: {user}: {action}, {event.get('audit_trace_indices')}")
     assert not refused, "\n".join(refused)
 
 
