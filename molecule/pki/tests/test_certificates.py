@@ -95,10 +95,10 @@ def test_keys_are_roots_alone(hosts: dict[str, Any], name: str) -> None:
 
 
 def test_the_controller_holds_no_key_of_a_host(hosts: dict[str, Any], secrets: Path) -> None:
-    """Its own key is encrypted, and that is the only one."""
+    """Its own key is encrypted, and that is the only one; beside it stands whom it has revoked."""
     authority = secrets / "pki"
     assert authority.stat().st_mode & 0o777 == 0o700
-    assert {path.name for path in authority.iterdir()} == {"ca.key", "ca.pem"}
+    assert {path.name for path in authority.iterdir()} == {"ca.key", "ca.pem", "crl.pem"}
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in authority.iterdir())
     assert (authority / "ca.key").read_text().startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
     for name in ("pki-1", "pki-2"):
