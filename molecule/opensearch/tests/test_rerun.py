@@ -6,9 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 HOST = "opensearch-1"
 Process = Callable[[], str]
 Shell = Callable[[str], str]
+
+pytestmark = pytest.mark.timeout(600)  # they run playbooks
 
 
 def test_the_request_for_a_cluster_is_gone(shell: Shell) -> None:

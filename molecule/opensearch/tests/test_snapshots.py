@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 ONCE = [True, True, False, False]
-LIBRARY = "research_assistant-library"
+LIBRARY = "research_assistant-evaluation-library"  # one that the worker may make and fill
 REPOSITORY = "research"
 DIRECTORY = "/srv/research-snapshots"
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"

@@ -223,16 +223,15 @@ class SearchService:
 
         async def ask(params: Params) -> dict[str, Any]:
             wanted = {"_source_includes": ",".join(fields)}
-            found: dict[str, Any] = await self._client.get(
-                index=self._index, id=identity, params=params | wanted
-            )
+            try:
+                found: dict[str, Any] = await self._client.get(
+                    index=self._index, id=identity, params=params | wanted
+                )
+            except NotFoundError:
+                return {}
             return found
 
-        try:
-            source: dict[str, Any] = (await self._in_turn(ask))["_source"]
-        except NotFoundError:
-            return None
-        return source
+        return (await self._in_turn(ask)).get("_source")
 
     async def _request(self, body: dict[str, Any], preference: str) -> dict[str, Any]:
         async def ask(params: Params) -> dict[str, Any]:
@@ -248,8 +247,6 @@ class SearchService:
         try:
             async with asyncio.timeout(self._settings.timeout_seconds), self._gate:
                 return await self._retry(ask, preference)
-        except NotFoundError:
-            raise
         except (OpenSearchException, TimeoutError) as error:
             raise self._unavailable(error) from error
 
