@@ -148,7 +148,7 @@ def test_the_worker_is_there_and_off_where_there_are_no_jobs(
 
 def test_a_command_reads_its_input(hosts: dict[str, Any]) -> None:
     """A password that is handed over is taken, so that only OpenSearch is missing."""
-    given = hosts["app-1"].run("echo correct horse battery | research-app user first")
+    given = hosts["app-1"].run("echo correct horse battery | research-app user passwd anybody")
     assert given.rc == 3, given.stderr
     assert "OpenSearch: " in given.stderr
 
