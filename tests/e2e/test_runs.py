@@ -34,6 +34,7 @@ def changed_tasks(output: str) -> str:
     return "\n".join(found)
 
 
+@pytest.mark.timeout(900)
 def test_a_run_with_nothing_to_do_changes_nothing(record: Callable[[str], None]) -> None:
     started = time.monotonic()
     done = run_site()
@@ -42,6 +43,7 @@ def test_a_run_with_nothing_to_do_changes_nothing(record: Callable[[str], None])
     assert changed(done.stdout) == {}, changed_tasks(done.stdout)
 
 
+@pytest.mark.timeout(900)
 def test_check_mode_finds_nothing_to_do(record: Callable[[str], None]) -> None:
     started = time.monotonic()
     done = run_site("--check", "--diff")
