@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.controller import measured_lines
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "lab"
@@ -295,6 +296,20 @@ def ready(host: Host) -> bool:
     """Say whether the application on a host serves."""
     probe = "curl -s -o /dev/null -w '%{http_code}' --cacert /etc/research-pki/ca.pem"
     return host.run(f"{probe} https://{host.name}:7860/ready").out == "200"
+
+
+def main_process(host: Host, unit: str) -> str:
+    """Return the number of a unit's main process; 0 where none runs."""
+    return host.check(f"systemctl show --property=MainPID --value {unit}").strip()
+
+
+@pytest.fixture
+def everything_up(lab: Lab, reader: Reader) -> Iterator[None]:
+    """Leave a test with all parts of the lab working."""
+    yield
+    for host in lab.group("app"):
+        wait_until(lambda host=host: ready(host), 60, f"{host.name} ready again")  # type: ignore[misc]
+    wait_until(lambda: reader.get("/ready").status == 200, 60, "the service ready again")
 
 
 def run_site(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, ready
+from tests.e2e.conftest import Host, Lab, SearchTraffic
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("everything_up")
 
 Searching = Callable[[], SearchTraffic]
 Record = Callable[[str], None]
@@ -23,15 +25,6 @@ def active_edge(lab: Lab) -> Host:
     holders = [host for host in lab.group("edge") if holds_vip(host)]
     assert len(holders) == 1, f"the VIP is on {[host.name for host in holders]}, not on one edge"
     return holders[0]
-
-
-@pytest.fixture(autouse=True)
-def everything_up(lab: Lab, reader: Reader) -> Iterator[None]:
-    """Leave each test, and enter it, with all parts of the lab working."""
-    yield
-    for host in lab.group("app"):
-        wait_until(lambda host=host: ready(host), 60, f"{host.name} ready again")  # type: ignore[misc]
-    wait_until(lambda: reader.get("/ready").status == 200, 60, "the service ready again")
 
 
 def test_a_drained_application_node_loses_no_search(

@@ -14,7 +14,7 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, Traffic, ready
+from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, Traffic, main_process, ready
 from tests.waiting import wait_until
 
 # what was stopped has to come back before the next test: a search node needs a minute and more
@@ -114,14 +114,10 @@ def other(lab: Lab) -> Host:
     return next(host for host in lab.group("opensearch") if host.name != elected)
 
 
-def process(host: Host, unit: str) -> str:
-    return host.check(f"systemctl show -P MainPID {unit}").strip()
-
-
 @contextlib.contextmanager
 def stopped(host: Host, unit: str) -> Iterator[None]:
     """A process that is there and does nothing."""
-    pid = process(host, unit)
+    pid = main_process(host, unit)
     host.check(f"kill -STOP {pid}")
     try:
         yield
@@ -131,7 +127,7 @@ def stopped(host: Host, unit: str) -> Iterator[None]:
 
 def replaced(host: Host, unit: str, seconds: float) -> float:
     """Wait until a hung process has been replaced; how long it took."""
-    before = process(host, unit)
+    before = main_process(host, unit)
 
     def again() -> bool:
         state = f"systemctl show -P MainPID -P ActiveState {unit}"

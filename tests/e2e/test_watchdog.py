@@ -6,29 +6,18 @@ A process is stopped by SIGSTOP: systemd still calls it active, and its port sti
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, ready
+from tests.e2e.conftest import Host, Lab, SearchTraffic, main_process
 from tests.e2e.test_failover import active_edge, holds_vip
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("everything_up")
+
 Searching = Callable[[], SearchTraffic]
 Record = Callable[[str], None]
-
-
-@pytest.fixture(autouse=True)
-def everything_up(lab: Lab, reader: Reader) -> Iterator[None]:
-    """Leave each test with all parts of the lab working."""
-    yield
-    for host in lab.group("app"):
-        wait_until(lambda host=host: ready(host), 60, f"{host.name} ready again")  # type: ignore[misc]
-    wait_until(lambda: reader.get("/ready").status == 200, 60, "the service ready again")
-
-
-def main_process(host: Host, unit: str) -> str:
-    return host.check(f"systemctl show --property=MainPID --value {unit}").strip()
 
 
 def replaced(host: Host, unit: str, hung: str, seconds: float) -> float:
