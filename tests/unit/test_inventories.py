@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PLAYBOOKS = sorted(str(path) for path in (PROJECT / "playbooks").glob("*.yml"))
+FORMATS = {".yml", ".yaml", ".j2"}
+SET_FILTERS = re.compile(r"\|\s*(union|difference|intersect|symmetric_difference)\b")
 HOSTS = """\
 all:
   children:
@@ -78,3 +81,16 @@ def test_the_inventory_reference_is_current() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_lists_keep_their_order() -> None:
+    """What union, difference and intersect return comes in another order with each run."""
+    folders = ("roles", "group_vars", "playbooks", "inventories")
+    files = [p for folder in folders for p in (PROJECT / folder).rglob("*") if p.suffix in FORMATS]
+    found = [
+        f"{path.relative_to(PROJECT)}:{number}: {match[0]}"
+        for path in sorted(files)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for match in SET_FILTERS.finditer(line)
+    ]
+    assert found == [], "write select('in', …), reject('in', …) or (a + b) | unique"
