@@ -30,6 +30,12 @@ options:
       - Archive of wheels on the host, needed where the release is not installed. It is removed
         after it has been used, with whatever else is in C(root/incoming) if it is there.
     type: path
+  hashes:
+    description:
+      - SHA-256 of each wheel by its file name, as M(python_wheelhouse) returns them, needed where
+        the release is not installed. An archive with other wheels is refused before any has run.
+    type: dict
+    default: {}
   activate:
     description: Make it the current release and remove old ones.
     type: bool
@@ -58,6 +64,7 @@ EXAMPLES = r"""
     root: /opt/research-app
     release: 0.1.0-3f2a90bb12-cp313
     archive: /opt/research-app/incoming/research-app.tar
+    hashes: "{{ wheels.hashes }}"
     activate: false
 
 - name: Roll | Make it the current one
@@ -97,7 +104,7 @@ def apply(module: AnsibleModule, releases: Releases) -> dict[str, Any]:
         if missing:
             python = Python.probe(module.params["python"], module.run_command)
             archive = Path(module.params["archive"] or releases.root / "incoming" / "wheels.tar")
-            releases.install(release, archive, python)
+            releases.install(release, archive, module.params["hashes"], python)
             releases.discard(archive)
         if switch:
             releases.activate(release)
@@ -123,6 +130,7 @@ def main() -> None:
             "root": {"type": "path", "required": True},
             "release": {"type": "str", "required": True},
             "archive": {"type": "path"},
+            "hashes": {"type": "dict", "default": {}},
             "activate": {"type": "bool", "default": True},
             "keep": {"type": "int", "default": 3},
             "python": {"type": "path", "default": "/usr/bin/python3"},

@@ -87,6 +87,12 @@ archive:
   description: Path of the archive on the controller.
   returned: always
   type: str
+hashes:
+  description:
+    - SHA-256 of each wheel in the archive by its file name, for M(python_release). Those that the
+      lock files name were compared with them.
+  returned: when not in check mode
+  type: dict
 """
 
 TARGET_SPEC = {
@@ -118,7 +124,7 @@ def main() -> None:
         archive = wheelhouse.archive(params["name"], params["version"], target)
         if module.check_mode:
             module.exit_json(changed=not archive.is_file(), archive=str(archive))
-        archive, changed = wheelhouse.build(
+        archive, hashes, changed = wheelhouse.build(
             params["name"],
             params["version"],
             target,
@@ -128,7 +134,7 @@ def main() -> None:
         )
     except WheelhouseError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed, archive=str(archive))
+    module.exit_json(changed=changed, archive=str(archive), hashes=hashes)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,11 +141,14 @@ class Releases:
         newest_first = sorted(markers, key=lambda path: path.stat().st_mtime, reverse=True)
         return [path.parent.name for path in newest_first]
 
-    def install(self, release: str, archive: Path, python: Python) -> None:
+    def install(
+        self, release: str, archive: Path, hashes: Mapping[str, str], python: Python
+    ) -> None:
         """Install a release from an archive of wheels, with no package index.
 
         :param release: its name
         :param archive: tar of wheels, pip's own among them
+        :param hashes: SHA-256 of each wheel by its file name; others are not installed
         :param python: the Python to make the environment from
         :raises PythonReleaseError: where a step fails
         """
@@ -157,7 +161,7 @@ class Releases:
                 return
             shutil.rmtree(self.folder(release), ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=self.root, prefix=".wheels-") as wheels:
-                _unpack(archive, Path(wheels))
+                _unpack(archive, hashes, Path(wheels))
                 self._fill(release, Path(wheels), python)
             # A marker must never reach the disk before what it vouches for.
             os.sync()
@@ -238,16 +242,27 @@ class Releases:
             raise PythonReleaseError(f"'{' '.join(command[:4])} …' failed ({status}): {said}")
 
 
-def _unpack(archive: Path, dest: Path) -> None:
-    """Unpack the wheels of an archive: plain files with plain names, nothing else."""
+def _unpack(archive: Path, hashes: Mapping[str, str], dest: Path) -> None:
+    """Unpack the wheels of an archive: plain files with plain names, and those of the hashes alone.
+
+    Nothing of them has run when this returns. pip's own --require-hashes comes too late for pip.
+    """
+    missing = set(hashes)
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
                 if not member.isfile() or not re.fullmatch(r"[\w.+-]+\.whl", member.name):
                     raise PythonReleaseError(f"{archive} holds {member.name!r}, which is no wheel")
-                source = tar.extractfile(member)
-                if source is not None:
-                    with source, (dest / member.name).open("wb") as target:
-                        shutil.copyfileobj(source, target)
+                stream = tar.extractfile(member)
+                content = stream.read() if stream else b""
+                if hashlib.sha256(content).hexdigest() != hashes.get(member.name):
+                    raise PythonReleaseError(
+                        f"{archive} holds a {member.name} that is not the controller's: nothing of"
+                        " it was installed; run the playbook again, which copies it anew"
+                    )
+                missing.discard(member.name)
+                (dest / member.name).write_bytes(content)
     except (tarfile.TarError, OSError) as error:
         raise PythonReleaseError(f"cannot unpack {archive}: {error}") from error
+    if missing:
+        raise PythonReleaseError(f"{archive} lacks {', '.join(sorted(missing))}")

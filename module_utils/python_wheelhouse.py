@@ -177,6 +177,28 @@ def project_name(entry: str) -> str:
     return entry.split("==", 1)[0]
 
 
+def check_wheels(
+    hashes: Mapping[str, str], entries: Sequence[str], sources: Sequence[str], place: Path
+) -> None:
+    """Compare wheels of the cache with the lock file, which came another way than they did.
+
+    :param hashes: SHA-256 of each wheel by its file name
+    :param entries: entries as C(select_entries) returns them
+    :param sources: projects that the controller built itself: their hash is in no lock file
+    :param place: where in the cache the wheels are, for the message
+    :raises WheelhouseError: where a wheel is not the locked one
+    """
+    locked = {project_name(entry): entry.split(" --hash=")[1:] for entry in entries}
+    for wheel, sha256 in hashes.items():
+        name = re.sub(r"[-_.]+", "-", wheel.split("-", 1)[0]).lower()
+        pinned = name in locked and name not in sources
+        if pinned and f"sha256:{sha256}" not in locked[name]:
+            raise WheelhouseError(
+                f"{place} holds a {wheel} that is not the one of the lock file (its SHA-256 is"
+                f" {sha256}): find out who changed it, or remove {place} to have it fetched again"
+            )
+
+
 class Wheelhouse:
     """The cache of wheels and of the archives made of them."""
 
@@ -201,8 +223,8 @@ class Wheelhouse:
         requirements: Sequence[Path],
         project: Path | None,
         sources: Sequence[str] = (),
-    ) -> tuple[Path, bool]:
-        """Make the archive of a release unless it exists.
+    ) -> tuple[Path, dict[str, str], bool]:
+        """Make the archive of a release unless it exists, and check what is in it.
 
         :param name: what is released
         :param version: version with the hash of what it is made of
@@ -210,12 +232,10 @@ class Wheelhouse:
         :param requirements: lock files
         :param project: folder of a project whose wheel goes with them
         :param sources: projects among them that are published as sources only
-        :returns: path of the archive, and whether it was made now
-        :raises WheelhouseError: where a wheel cannot be fetched or built
+        :returns: path of the archive, the SHA-256 of each wheel in it, and whether it was made now
+        :raises WheelhouseError: where a wheel cannot be fetched or built, or is not the locked one
         """
         archive = self.archive(name, version, target)
-        if archive.is_file():
-            return archive, False
         # what two files ask for alike is one entry
         entries = list(
             dict.fromkeys(
@@ -223,16 +243,17 @@ class Wheelhouse:
             )
         )
         with self._locked(name):
-            if archive.is_file():
-                return archive, False
-            wheels = self._dependencies(entries, target, sources)
-            with tempfile.TemporaryDirectory(dir=self.cache, prefix=".project-") as built:
-                if project:
-                    self._build_project(project, Path(built))
-                    wheels += sorted(Path(built).glob("*.whl"))
-                _write_tar(archive, wheels)
-            self._forget_old(name, target)
-        return archive, True
+            if missing := not archive.is_file():
+                wheels = self._dependencies(entries, target, sources)
+                with tempfile.TemporaryDirectory(dir=self.cache, prefix=".project-") as built:
+                    if project:
+                        self._build_project(project, Path(built))
+                        wheels += sorted(Path(built).glob("*.whl"))
+                    _write_tar(archive, wheels)
+                self._forget_old(name, target)
+            hashes = _tar_hashes(archive)
+            check_wheels(hashes, entries, sources, archive)
+        return archive, hashes, missing
 
     def _dependencies(
         self, entries: Sequence[str], target: Target, sources: Sequence[str]
@@ -254,7 +275,9 @@ class Wheelhouse:
                 if built:
                     self._build_sources(built, Path(work), fetched)
                 fetched.rename(folder)
-        return sorted(folder.glob("*.whl"))
+        wheels = sorted(folder.glob("*.whl"))
+        check_wheels({path.name: _sha256(path) for path in wheels}, entries, sources, folder)
+        return wheels
 
     def _build_sources(self, entries: Sequence[str], work: Path, fetched: Path) -> None:
         """Make wheels that fit every host, or none: a compiler's work fits the controller alone."""
@@ -329,6 +352,24 @@ def _write_tar(archive: Path, wheels: Sequence[Path]) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _tar_hashes(archive: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in an archive by its name."""
+    try:
+        with tarfile.open(archive) as tar:
+            return {
+                member.name: hashlib.sha256(stream.read()).hexdigest()
+                for member in tar
+                if (stream := tar.extractfile(member))
+            }
+    except (tarfile.TarError, OSError) as error:
+        raise WheelhouseError(f"cannot read {archive}, remove it: {error}") from error
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:

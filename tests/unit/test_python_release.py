@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import tarfile
@@ -18,6 +19,9 @@ from ansible.module_utils.python_release import (
     to_prune,
 )
 
+EMPTY = hashlib.sha256(b"").hexdigest()
+PIP, DEMO = "pip-26.3-py3-none-any.whl", "demo-1.0-py3-none-any.whl"
+HASHES = {PIP: EMPTY, DEMO: EMPTY}
 PYTHON = Python("/usr/bin/python3", "3.13", "x86_64", "2.41")
 
 
@@ -39,7 +43,7 @@ class Steps:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    return tarball(tmp_path / "a.tar", ["pip-26.3-py3-none-any.whl", "demo-1.0-py3-none-any.whl"])
+    return tarball(tmp_path / "a.tar", [PIP, DEMO])
 
 
 def tarball(path: Path, names: list[str]) -> Path:
@@ -63,22 +67,20 @@ def make(root: Path, *names: str) -> Releases:
 def test_install_uses_no_index_and_marks_the_end(tmp_path: Path, archive: Path) -> None:
     steps = Steps()
     releases = Releases(tmp_path / "opt", steps)
-    releases.install("1.0", archive, PYTHON)
+    releases.install("1.0", archive, HASHES, PYTHON)
     assert releases.complete("1.0") and releases.installed() == ["1.0"]
     install = next(command for command in steps.commands if "install" in command)
     assert {"--no-index", "--no-deps"} <= set(install)
-    assert [Path(part).name for part in install if part.endswith(".whl")] == [
-        "demo-1.0-py3-none-any.whl"
-    ]
+    assert [Path(part).name for part in install if part.endswith(".whl")] == [DEMO]
 
 
 def test_an_install_that_broke_off_is_made_again(tmp_path: Path, archive: Path) -> None:
     root = tmp_path / "opt"
     with pytest.raises(PythonReleaseError, match="it broke"):
-        Releases(root, Steps("install")).install("1.0", archive, PYTHON)
+        Releases(root, Steps("install")).install("1.0", archive, HASHES, PYTHON)
     assert not Releases(root, Steps()).complete("1.0")
     (root / "releases" / "1.0" / "half").write_text("")
-    Releases(root, Steps()).install("1.0", archive, PYTHON)
+    Releases(root, Steps()).install("1.0", archive, HASHES, PYTHON)
     assert Releases(root, Steps()).complete("1.0")
     assert not (root / "releases" / "1.0" / "half").exists()
     assert [path.name for path in root.glob(".wheels-*")] == []
@@ -90,19 +92,40 @@ def test_an_install_that_broke_off_is_made_again(tmp_path: Path, archive: Path) 
         (["../evil.whl"], "which is no wheel"),
         (["/etc/evil.whl"], "which is no wheel"),
         (["readme.txt"], "which is no wheel"),
-        (["demo-1.0-py3-none-any.whl"], "no wheel of pip"),
+        ([DEMO], "no wheel of pip"),
     ],
 )
 def test_an_archive_that_is_no_wheelhouse_is_refused(
     tmp_path: Path, names: list[str], says: str
 ) -> None:
+    archive, hashes = tarball(tmp_path / "b.tar", names), dict.fromkeys(names, EMPTY)
     with pytest.raises(PythonReleaseError, match=says):
-        Releases(tmp_path / "opt", Steps()).install("1", tarball(tmp_path / "b.tar", names), PYTHON)
+        Releases(tmp_path / "opt", Steps()).install("1", archive, hashes, PYTHON)
+
+
+@pytest.mark.parametrize(
+    ("hashes", "says"),
+    [
+        ({PIP: EMPTY, DEMO: "0" * 64}, f"a {DEMO} that is not the controller's"),
+        ({PIP: "0" * 64, DEMO: EMPTY}, f"a {PIP} that is not the controller's"),
+        ({PIP: EMPTY}, f"a {DEMO} that is not the controller's"),
+        ({**HASHES, "more-1.0-py3-none-any.whl": EMPTY}, "lacks more-1.0-py3-none-any.whl"),
+        ({}, f"a {PIP} that is not the controller's"),
+    ],
+)
+def test_wheels_that_the_controller_did_not_send_never_run(
+    tmp_path: Path, archive: Path, hashes: dict[str, str], says: str
+) -> None:
+    steps = Steps()
+    releases = Releases(tmp_path / "opt", steps)
+    with pytest.raises(PythonReleaseError, match=says):
+        releases.install("1.0", archive, hashes, PYTHON)
+    assert steps.commands == [] and not releases.complete("1.0")
 
 
 def test_a_missing_archive_is_said(tmp_path: Path) -> None:
     with pytest.raises(PythonReleaseError, match="there is no archive"):
-        Releases(tmp_path, Steps()).install("1.0", tmp_path / "none.tar", PYTHON)
+        Releases(tmp_path, Steps()).install("1.0", tmp_path / "none.tar", HASHES, PYTHON)
 
 
 def test_activate_switches_and_remembers(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import tarfile
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from ansible.module_utils.python_wheelhouse import (
 )
 
 HASH = "sha256:" + "0" * 64
+PIP = "pip-26.3-py3-none-any.whl"
 LOCK = f"""\
 # a comment
 Brotli==1.2.1 \\
@@ -32,6 +35,7 @@ numpy==2.4.6 ; python_full_version < '3.12' \\
 numpy==2.5.5 ; python_full_version >= '3.12' \\
     --hash={HASH}
 opensearch-py[async]==3.2.0 --hash={HASH}
+pip==26.3 --hash=sha256:{hashlib.sha256(b"pip").hexdigest()}
 """
 
 
@@ -52,7 +56,7 @@ class FakePip:
         if self.answer[0] == 0:
             options = dict(part.split("=", 1) for part in command if "=" in part)
             if "download" in command:
-                (Path(options["--dest"]) / "pip-26.3-py3-none-any.whl").write_bytes(b"pip")
+                (Path(options["--dest"]) / PIP).write_bytes(b"pip")
             else:
                 (Path(options["--wheel-dir"]) / self.built).write_bytes(b"demo")
         return self.answer
@@ -67,18 +71,24 @@ def lock(tmp_path: Path) -> Path:
 
 def test_an_entry_keeps_its_hashes_and_loses_comments() -> None:
     entries = list(locked_entries(LOCK))
-    assert len(entries) == 6
+    assert len(entries) == 7
     assert entries[0].count("--hash=") == 2 and "via" not in entries[0]
 
 
 @pytest.mark.parametrize(
     ("version", "names"),
     [
-        ("3.11", ["brotli==1.2.1", "numpy==2.4.6", "opensearch-py==3.2.0"]),
-        ("3.12", ["brotli==1.2.1", "numpy==2.5.5", "opensearch-py==3.2.0"]),
+        ("3.11", ["brotli==1.2.1", "numpy==2.4.6", "opensearch-py==3.2.0", "pip==26.3"]),
+        ("3.12", ["brotli==1.2.1", "numpy==2.5.5", "opensearch-py==3.2.0", "pip==26.3"]),
         (
             "3.13",
-            ["audioop-lts==0.2.2", "brotli==1.2.1", "numpy==2.5.5", "opensearch-py==3.2.0"],
+            [
+                "audioop-lts==0.2.2",
+                "brotli==1.2.1",
+                "numpy==2.5.5",
+                "opensearch-py==3.2.0",
+                "pip==26.3",
+            ],
         ),
     ],
 )
@@ -132,11 +142,11 @@ def test_pip_may_use_locked_wheels_only() -> None:
 def test_what_has_no_wheel_is_built_where_it_fits_every_host(tmp_path: Path, lock: Path) -> None:
     pip = FakePip()
     house = Wheelhouse(tmp_path / "cache", pip)
-    archive, _ = house.build("demo", "1.0-bb", target(), [lock, lock], None, ["brotli"])
+    archive, _, _ = house.build("demo", "1.0-bb", target(), [lock, lock], None, ["brotli"])
     download, build = pip.commands
     assert "download" in download and "--require-hashes" in build
     with tarfile.open(archive) as tar:
-        assert tar.getnames() == ["demo-1.0-py3-none-any.whl", "pip-26.3-py3-none-any.whl"]
+        assert tar.getnames() == ["demo-1.0-py3-none-any.whl", PIP]
     pip.built = "demo-1.0-cp313-cp313-linux_x86_64.whl"
     with pytest.raises(WheelhouseError, match="must be published as a wheel"):
         house.build("demo", "1.0-cc", target("3.12"), [lock], None, ["brotli"])
@@ -145,12 +155,13 @@ def test_what_has_no_wheel_is_built_where_it_fits_every_host(tmp_path: Path, loc
 def test_an_archive_is_made_once(tmp_path: Path, lock: Path) -> None:
     pip = FakePip()
     house = Wheelhouse(tmp_path / "cache", pip)
-    archive, changed = house.build("demo", "1.0-aa", target(), [lock], tmp_path)
-    assert changed
+    archive, hashes, made = house.build("demo", "1.0-aa", target(), [lock], tmp_path)
+    assert made
+    assert hashes[PIP] == hashlib.sha256(b"pip").hexdigest()
     with tarfile.open(archive) as tar:
-        assert tar.getnames() == ["pip-26.3-py3-none-any.whl", "demo-1.0-py3-none-any.whl"]
+        assert tar.getnames() == [PIP, "demo-1.0-py3-none-any.whl"]
         assert {(member.uid, member.mode) for member in tar} == {(0, 0o644)}
-    assert house.build("demo", "1.0-aa", target(), [lock], tmp_path) == (archive, False)
+    assert house.build("demo", "1.0-aa", target(), [lock], tmp_path) == (archive, hashes, False)
     assert len(pip.commands) == 2
 
 
@@ -160,6 +171,32 @@ def test_changed_code_fetches_no_wheel_again(tmp_path: Path, lock: Path) -> None
     for version in ("1.0-aa", "1.0-bb"):
         house.build("demo", version, target(), [lock], tmp_path)
     assert [command[3] for command in pip.commands] == ["download", "wheel", "wheel"]
+
+
+@pytest.mark.parametrize("place", ["locked/*", "demo-1.0-aa-*.tar"])
+def test_a_cache_that_somebody_changed_is_named(tmp_path: Path, lock: Path, place: str) -> None:
+    house = Wheelhouse(tmp_path / "cache", FakePip())
+    house.build("demo", "1.0-aa", target(), [lock], tmp_path)
+    (changed,) = (tmp_path / "cache").glob(place)
+    if changed.is_dir():
+        (changed / PIP).write_bytes(b"other")
+    else:
+        with tarfile.open(changed, "w") as tar:
+            member = tarfile.TarInfo(PIP)
+            member.size = 5
+            tar.addfile(member, io.BytesIO(b"other"))
+    version = "1.0-bb" if changed.is_dir() else "1.0-aa"
+    with pytest.raises(WheelhouseError, match=f"{changed.name} holds a {PIP} that is not the one"):
+        house.build("demo", version, target(), [lock], tmp_path)
+    assert not house.archive("demo", "1.0-bb", target()).exists()
+
+
+def test_an_archive_that_cannot_be_read_is_named(tmp_path: Path, lock: Path) -> None:
+    house = Wheelhouse(tmp_path / "cache", FakePip())
+    archive, _, _ = house.build("demo", "1.0-aa", target(), [lock], tmp_path)
+    archive.write_bytes(b"half")
+    with pytest.raises(WheelhouseError, match=r"cannot read .*\.tar, remove it"):
+        house.build("demo", "1.0-aa", target(), [lock], tmp_path)
 
 
 def test_a_failed_fetch_leaves_nothing_and_says_why(tmp_path: Path, lock: Path) -> None:
