@@ -1,4 +1,4 @@
-"""A small OpenID provider on loopback: discovery, keys, authorize, token, userinfo.
+"""A small OpenID provider on loopback: discovery, keys, authorize, token, userinfo, end session.
 
 It does what the specification asks of one (PKCE, single use of codes, client secret), signs in
 whoever comes as `claims` says, and goes wrong in the way that `fault` names.
@@ -6,6 +6,7 @@ whoever comes as `claims` says, and goes wrong in the way that `fault` names.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -23,6 +24,14 @@ from jwt.algorithms import RSAAlgorithm
 
 CLIENT = "library"
 SECRET = "the secret of the client"
+WRONG_USERINFO = {
+    "userinfo is away": (500, "<html>"),
+    "userinfo is forbidden": (401, '{"error": "invalid_token"}'),
+    "userinfo is a page": (200, "<html>"),
+    "userinfo is a list": (200, '[{"groups": ["library-admins"]}]'),
+    "userinfo of nobody": (200, '{"groups": ["library-admins"]}'),
+    "userinfo is deep": (200, '{"sub":' + "[" * 90_000),
+}
 
 
 class Provider:
@@ -34,7 +43,11 @@ class Provider:
         self.claims: dict[str, Any] = {}
         self.userinfo: dict[str, Any] = {}
         self.fault = ""
+        self.description: dict[str, Any] = {}  # what it says of itself besides, or instead
         self.codes: dict[str, dict[str, str]] = {}
+        self.refresh_token = ""  # the one that is good; none are given while it is empty
+        self.known_here = True  # whether prompt=none finds a session
+        self.refreshed = 0
         self.issuer = ""
         self._server = uvicorn.Server(
             uvicorn.Config(self._app(), host="127.0.0.1", port=0, log_config=None, lifespan="off")
@@ -49,7 +62,11 @@ class Provider:
         self.claims = {"sub": "248289", "preferred_username": "ana", "groups": []}
         self.userinfo = {}
         self.fault = ""
+        self.description = {}
         self.codes.clear()
+        self.refresh_token = ""
+        self.known_here = True
+        self.refreshed = 0
 
     def start(self) -> None:
         """Answer."""
@@ -76,6 +93,8 @@ class Provider:
         return app
 
     def _discovery(self) -> Response:
+        if self.fault == "away":
+            return Response("<html>", 502, media_type="text/html")
         issuer = "https://other.example" if self.fault == "another issuer" else self.issuer
         return JSONResponse(
             {
@@ -86,6 +105,7 @@ class Provider:
                 "jwks_uri": f"{self.issuer}/keys",
                 "id_token_signing_alg_values_supported": ["RS256", "HS256", "none"],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+                **self.description,
             }
         )
 
@@ -107,6 +127,10 @@ class Provider:
         answer = {"state": asked["state"]}
         if self.fault == "cancelled":
             answer |= {"error": "access_denied", "error_description": "<b>no</b>"}
+        elif self.fault == "busy":
+            answer |= {"error": "temporarily_unavailable"}
+        elif asked.get("prompt") == "none" and not self.known_here:
+            answer |= {"error": "login_required"}
         else:
             answer["code"] = secrets.token_urlsafe(16)
             self.codes[answer["code"]] = asked
@@ -118,6 +142,8 @@ class Provider:
         basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {basic}":
             return JSONResponse({"error": "invalid_client"}, 401)
+        if given.get("grant_type") == "refresh_token":
+            return await self._refresh(given)
         asked = self.codes.pop(given.get("code", ""), None)
         verifier = hashlib.sha256(given.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(verifier).decode().rstrip("=")
@@ -128,21 +154,41 @@ class Provider:
             or challenge != asked["code_challenge"]
         ):
             return JSONResponse({"error": "invalid_grant"}, 400)
+        return self._tokens(asked["nonce"])
+
+    async def _refresh(self, given: dict[str, str]) -> Response:
+        """Each refresh token is good once, as of providers that rotate them."""
+        self.refreshed += 1
+        match self.fault:
+            case "away":
+                return Response("<html>", 502, media_type="text/html")
+            case "slow":
+                await asyncio.sleep(2)
+            case "another secret":
+                return JSONResponse({"error": "invalid_client"}, 401)
+        if not self.refresh_token or given["refresh_token"] != self.refresh_token:
+            return JSONResponse({"error": "invalid_grant"}, 400)
+        self.refresh_token += "+"
+        return self._tokens(None)
+
+    def _tokens(self, nonce: str | None) -> Response:
         answer = {"access_token": "opaque", "token_type": "Bearer", "expires_in": 60}
+        if self.refresh_token:
+            answer["refresh_token"] = self.refresh_token
         if self.fault == "garbage":
             return Response("<html>", media_type="text/html")
         if self.fault != "no id token":
-            answer["id_token"] = self._id_token(asked["nonce"])
+            answer["id_token"] = self._id_token(nonce)
         return JSONResponse(answer)
 
-    def _id_token(self, nonce: str) -> str:
+    def _id_token(self, nonce: str | None) -> str:
         now = int(time.time())
         claims = {
             "iss": self.issuer,
             "aud": CLIENT,
             "iat": now,
             "exp": now + 300,
-            "nonce": nonce,
+            **({"nonce": nonce} if nonce else {}),
             **self.claims,
         }
         name, key = next(iter(self._keys.items()))
@@ -150,7 +196,7 @@ class Provider:
             case "wrong nonce":
                 claims["nonce"] = "x" * 20
             case "no nonce":
-                del claims["nonce"]
+                claims.pop("nonce", None)
             case "wrong audience":
                 claims["aud"] = "another"
             case "wrong issuer":
@@ -170,6 +216,9 @@ class Provider:
         return jwt.encode(claims, key, "RS256", {"kid": name})
 
     def _userinfo(self, request: Request) -> Response:
+        if self.fault in WRONG_USERINFO:
+            status, text = WRONG_USERINFO[self.fault]
+            return Response(text, status, media_type="application/json")
         if request.headers.get("authorization") != "Bearer opaque":
             return JSONResponse({"error": "invalid_token"}, 401)
         return JSONResponse({"sub": self.claims.get("sub")} | self.userinfo)

@@ -45,7 +45,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_url(url: str) -> str:
+def check_url(url: str) -> str:
+    """An address of a service, or ValueError: TLS, except on this very machine."""
     scheme, separator, rest = url.partition("://")
     host = rest.partition("/")[0]
     if not separator or scheme not in {"http", "https"} or not host:
@@ -59,7 +60,7 @@ def _check_url(url: str) -> str:
 
 
 def _check_optional_url(url: str) -> str:
-    return _check_url(url) if url else ""
+    return check_url(url) if url else ""
 
 
 def _check_sentinel(address: str) -> str:
@@ -137,7 +138,7 @@ class Site(_Section):
 
 
 class OpenSearch(_Section):
-    urls: Annotated[tuple[Annotated[str, AfterValidator(_check_url)], ...], Field(min_length=1)]
+    urls: Annotated[tuple[Annotated[str, AfterValidator(check_url)], ...], Field(min_length=1)]
     user: str = ""
     worker_user: str = ""
     accounts_user: str = ""
@@ -246,7 +247,7 @@ class Answer(_Section):
 
 
 def _check_issuer(issuer: str) -> str:
-    return _check_url(issuer) if issuer else ""
+    return check_url(issuer) if issuer else ""
 
 
 class Oidc(_Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,9 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from research_app import errors
 from research_app.auth import CHALLENGE, SIGN_IN
+from research_app.auth.accounts import Account
 from research_app.auth.local import login_address
-from research_app.auth.service import Auth
-from research_app.auth.tokens import Claims
+from research_app.auth.oidc import OidcSignIn
+from research_app.auth.service import ROLE_SECONDS, Auth
+from research_app.auth.tokens import Claims, Token
 from research_app.index.client import IndexUnavailableError
 
 # What anybody may ask where reading needs an account: the way in, and what monitoring asks (the
@@ -83,18 +86,38 @@ class AuthMiddleware:
         if is_unasked(scope["path"]):
             await self._app(scope, receive, send)
             return
-        claims, by_cookie = self._claims(Request(scope))
-        state["claims"] = claims
+        request = Request(scope)
+        state["claims"], by_cookie = self._claims(request)
+        exchange = _Exchange(self._auth, scope, send)
         try:
-            state["user"] = await self._auth.user_of(claims) if claims else None
+            account = await self._auth.account_of(state["claims"]) if state["claims"] else None
+            if account is not None and account.origin == "oidc":
+                account = await self._of_this_hour(request, account, by_cookie, exchange)
+            state["user"] = account.user if account else None
         except IndexUnavailableError:
             state["user_unknown"] = True
-        refusal = self._refusal(Request(scope))
-        if refusal is not None:
-            await refusal(scope, receive, send)
-            return
-        exchange = _Exchange(self._auth, scope, send, claims if by_cookie else None)
-        await self._app(scope, receive, exchange.send)
+        exchange.renews = by_cookie
+        refusal = state.pop("again", None) or self._refusal(request)
+        await (refusal or self._app)(scope, receive, exchange.send)
+
+    async def _of_this_hour(
+        self, request: Request, account: Account, by_cookie: bool, exchange: _Exchange
+    ) -> Account | None:
+        """The account with a role that its sign-in service has confirmed within the hour."""
+        service: OidcSignIn | None = getattr(request.app.state, "sign_in_service", None)
+        found: Account | None = account
+        if service is not None and by_cookie and not is_open(request.url.path):
+            exchange.token = await service.renewed(request.state.claims)
+            if exchange.token is not None:
+                request.state.claims = self._auth.read(exchange.token.text)
+            found = await self._auth.account_of(request.state.claims)
+            if found is not None:
+                request.state.again = await service.again(request, request.state.claims)
+        if time.time() <= request.state.claims.confirmed + ROLE_SECONDS:
+            return found
+        if service is not None and by_cookie and await service.away():
+            request.state.user_unknown = True
+        return None
 
     def _claims(self, request: Request) -> tuple[Claims | None, bool]:
         """What the request's token says, and whether a browser sent it by itself."""
@@ -126,19 +149,19 @@ def sign_in_first(request: Request) -> Response:
 class _Exchange:
     """The answer on its way out: for whom it is, and the cookie renewed in time."""
 
-    def __init__(self, auth: Auth, scope: Scope, send: Send, claims: Claims | None) -> None:
+    def __init__(self, auth: Auth, scope: Scope, send: Send) -> None:
         self._auth = auth
-        self._user = scope["state"]["user"]
+        self._state = scope["state"]
         self._send = send
-        self._claims = claims if self._user else None
+        self.renews = False  # whether a browser keeps the token
+        self.token: Token | None = None  # that it is to have in any case
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            if self._user is not None or not self._auth.settings.public_read:
+            if self._state["user"] is not None or not self._auth.settings.public_read:
                 self._keep_private(headers)
-            if self._claims is not None and message["status"] < 400:
-                self._renew(headers, self._claims)
+            self._renew(headers, message["status"])
         await self._send(message)
 
     @staticmethod
@@ -148,12 +171,14 @@ class _Exchange:
         if "no-store" not in control and "private" not in control:
             headers["Cache-Control"] = PRIVATE
 
-    def _renew(self, headers: MutableHeaders, claims: Claims) -> None:
+    def _renew(self, headers: MutableHeaders, status: int) -> None:
+        token = self.token
+        if token is None and self.renews and self._state["user"] is not None and status < 400:
+            token = self._auth.renewed(self._state["claims"])
         given = any(
             value.startswith(self._auth.cookie.name) for value in headers.getlist("set-cookie")
         )
-        token = None if given else self._auth.renewed(claims)
-        if token is not None:
+        if token is not None and not given:
             response = Response()
             self._auth.cookie.give(response, token)
             headers.append("set-cookie", response.headers["set-cookie"])

@@ -1,24 +1,26 @@
 """Sign-in with the account of a university: OpenID Connect, authorization code with PKCE.
 
-The claims of the ID token say who it is and in which groups; the groups become a role here. What
-the flow has to remember for a few minutes is in a signed cookie, so that any node can finish it.
+The claims of the ID token say who it is and in which groups; the groups become a role here, for an
+hour at most. From a quarter of an hour on the service is asked again with the refresh token that it
+gave. Where it gave none, or takes it no more, the browser is sent through it once more, and the
+reader sees nothing of that while they are signed in there. A service that does not answer ends no
+sign-in: the role lasts until its hour is over, and is back as soon as the service is.
+
+What the flow has to remember for a few minutes is in a signed cookie, so that any node can finish
+it; what the service gave us is kept by provider_tokens.py.
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import logging
-import ssl
-from collections.abc import Mapping
-from typing import Any
+import time
+from urllib.parse import quote
 
-from authlib.common.errors import AuthlibBaseError  # type: ignore[import-untyped]
-from authlib.integrations.base_client.errors import MismatchingStateError  # type: ignore[import-untyped]
-from authlib.integrations.httpx_client import oauth2_client  # type: ignore[import-untyped]
-from authlib.integrations.starlette_client import OAuth  # type: ignore[import-untyped]
 from fastapi import FastAPI
-from joserfc.errors import JoseError
+from itsdangerous import BadSignature, TimestampSigner
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
@@ -28,124 +30,132 @@ from starlette.routing import Route
 from research_app import errors
 from research_app.auth.accounts import OIDC_PREFIX, Account, AccountError
 from research_app.auth.local import local_path
-from research_app.auth.service import Auth
+from research_app.auth.oidc_claims import account_name, role_of, shown_name, subject
+from research_app.auth.oidc_provider import (
+    AWAY,
+    AwayError,
+    EndedError,
+    Proof,
+    Provider,
+    RefusedError,
+)
+from research_app.auth.service import ROLE_SECONDS, Auth
+from research_app.auth.tokens import Claims, Token
 from research_app.auth.user import Role
 from research_app.index.client import IndexUnavailableError
-from research_app.settings import Oidc, Settings
+from research_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "/auth"
-BACK = "next"
+START, CALLBACK = "/oidc", "/oidc/callback"
+BACK, SILENT = "next", "silent"
 FLOW_SECONDS = 600
-LEEWAY_SECONDS = 30
-ANYBODY = "*"
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
-# of the client that Authlib has chosen
-NO_ANSWER: tuple[type[Exception], ...] = (
-    oauth2_client.httpx2.HTTPError,
-    OSError,
-    ValueError,  # what it sends is no JSON
-    RuntimeError,  # or says nothing of where to go
-)
+# A service that ends sign-ins after half an hour without a word hears of this one before that.
+REFRESH_SECONDS = 900.0
+# Later than that, as the reader's browser does the work.
+SILENT_SECONDS = 2700.0
+REFRESH_WAIT_SECONDS = 5.0  # a page waits for it
+SIGN_OUT_WAIT_SECONDS = 2.0
+SIGN_OUT = "sign-out"
 UNCACHED = {"Cache-Control": "no-store"}
 
-AWAY = "The sign-in service does not answer. Please try again in a moment."
-CANCELLED = "The sign-in was cancelled."
-EXPIRED = "The sign-in took too long, or began in another window. Please sign in again."
-UNPROVED = "The sign-in service sent an answer that proves nothing. Please sign in again."
 NO_ROLE = "You signed in, but your account has no access to this library."
 DISABLED = "You signed in, but your account is disabled in this library."
 
 
-class RefusedError(Exception):
-    """Nobody is signed in; the message is for the reader, the reason for the log."""
-
-    def __init__(self, status: int, message: str, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.message = message
-
-
-def claim(claims: Mapping[str, Any], path: str) -> Any:
-    """A claim, or one inside others: "realm_access.roles"."""
-    if path in claims:  # some names are addresses, with dots in them
-        return claims[path]
-    found: Any = claims
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
-
-
-def role_of(claims: Mapping[str, Any], section: Oidc) -> Role | None:
-    """The highest role that one of the groups has."""
-    found = claim(claims, section.roles_claim)
-    groups = {found} if isinstance(found, str) else set()
-    if isinstance(found, (list, tuple)):
-        groups = {group for group in found if isinstance(group, str)}
-    for role in reversed(Role):
-        wanted = set(getattr(section, role.value))
-        if ANYBODY in wanted or groups & wanted:
-            return role
-    return None
-
-
-def account_name(issuer: str, subject: str) -> str:
-    """The name of an account: nobody else's, whatever people call themselves."""
-    return OIDC_PREFIX + hashlib.sha256(f"{issuer}\0{subject}".encode()).hexdigest()[:32]
+def _is_page(method: str, path: str, headers: Headers) -> bool:
+    """Whether a person waits for a page: only they can be sent elsewhere and come back."""
+    return (
+        method == "GET"
+        and not path.startswith((FOLDER + "/", "/api/", "/login"))
+        and "text/html" in headers.get("accept", "")
+        and headers.get("sec-fetch-mode", "navigate") == "navigate"
+        and headers.get("sec-fetch-dest", "document") == "document"
+        and "prefetch" not in headers.get("sec-purpose", headers.get("purpose", ""))
+    )
 
 
 class OidcSignIn:
-    """Two addresses: to the sign-in service, and back from it."""
+    """To the sign-in service and back, once and again; and out of it."""
 
     def __init__(self, settings: Settings, auth: Auth) -> None:
         self._section = settings.oidc
         self._auth = auth
-        secret = settings.credentials.oidc_client_secret
-        verify: Any = ssl.create_default_context(cafile=self._section.tls_ca or None)
-        oauth: Any = OAuth()
-        self._client: Any = oauth.register(
-            "site",
-            client_id=self._section.client_id,
-            client_secret=secret.get_secret_value() if secret else None,
-            server_metadata_url=f"{self._section.issuer}/.well-known/openid-configuration",
-            client_kwargs={
-                "scope": self._section.scope,
-                "code_challenge_method": "S256",
-                "timeout": self._section.timeout_seconds,
-                "verify": verify,
-                "follow_redirects": False,
-            },
-        )
+        self._provider = Provider(settings)
+        self._state = TimestampSigner(auth.key("sign-out state"))
+        self._renewing: dict[str, asyncio.Task[Token | None]] = {}
 
     async def start(self, request: Request) -> Response:
         """Send a browser to the sign-in service."""
-        back = local_path(request.query_params.get(BACK))
-        request.session[BACK] = back
-        address = f"{request.url.scheme}://{request.url.netloc}{FOLDER}/oidc/callback"
+        silent = SILENT in request.query_params and request.state.claims is not None
+        request.session[BACK] = local_path(request.query_params.get(BACK))
+        request.session[SILENT] = silent
         try:
-            await self._metadata()
-            response: Response = await self._client.authorize_redirect(request, address)
+            response = await self._provider.redirect(request, self._callback(request), silent)
         except RefusedError as error:
             return self._refused(request, error)
-        except NO_ANSWER as error:
-            return self._refused(request, RefusedError(503, AWAY, type(error).__name__))
         response.headers["Cache-Control"] = "no-store"
         return response
 
     async def finish(self, request: Request) -> Response:
         """Sign a browser in that the sign-in service has sent back."""
+        if self._is_signed_out(request):
+            return RedirectResponse("/", 303, UNCACHED)
         back = local_path(request.session.pop(BACK, None))
+        before: Claims | None = request.state.claims
+        if not request.session.pop(SILENT, False):
+            before = None
         try:
-            claims = await self._claims(request)
-            account = await self._account(claims)
+            proof = await self._provider.redeem(request)
+            account = await self._account(proof)
         except RefusedError as error:
             request.session.clear()
+            if before is not None and error.status != 400:
+                return await self._not_confirmed(request, error, before, back)
             return self._refused(request, error)
         request.session.clear()
-        logger.info("signed in", extra={"user": account.name})
+        if before is not None and account.name != before.name:
+            return await self._ended(before, back, "somebody else is signed in there")
+        logger.info("signed in" if before is None else "confirmed", extra={"user": account.name})
         response = RedirectResponse(back, 303, UNCACHED)
-        self._auth.cookie.give(response, self._auth.token(account))
+        await self._give(response, account, proof, before)
+        return response
+
+    async def _give(
+        self, response: Response, account: Account, proof: Proof, before: Claims | None
+    ) -> None:
+        token = self._auth.token(account, before)
+        claims = self._auth.read(token.text)
+        if claims is not None:
+            await self._keep(claims, proof)
+        self._auth.cookie.give(response, token)
+
+    async def _keep(self, claims: Claims, proof: Proof) -> None:
+        seconds = round(self._auth.longest_seconds)
+        kept = self._auth.provider_tokens
+        await kept.keep("refresh", claims.identity, proof.refresh_token, seconds)
+        await kept.keep("id", claims.identity, proof.id_token, seconds)
+
+    async def _not_confirmed(
+        self, request: Request, error: RefusedError, before: Claims, back: str
+    ) -> Response:
+        """The service was asked without a word to the person, and did not sign them in."""
+        if isinstance(error, EndedError):
+            return await self._ended(before, back, str(error))
+        if error.message in (NO_ROLE, DISABLED):
+            return self._refused(request, error)
+        self._provider.rest()  # or the page would lead there again
+        if time.time() > before.confirmed + ROLE_SECONDS:
+            return self._refused(request, error)
+        logger.warning("not confirmed: %s", error, extra={"user": before.name})
+        return RedirectResponse(back, 303, UNCACHED)
+
+    async def _ended(self, before: Claims, back: str, reason: str) -> Response:
+        logger.info("signed out: %s", reason, extra={"user": before.name})
+        await self._auth.sign_out(before)
+        response = RedirectResponse(back, 303, UNCACHED)
+        self._auth.cookie.take(response)
         return response
 
     @staticmethod
@@ -154,67 +164,127 @@ class OidcSignIn:
         headers = errors.RETRY if error.status == 503 else UNCACHED
         return errors.answer(request, error.status, error.message, headers)
 
-    async def _metadata(self) -> dict[str, Any]:
-        """What the service says of itself, if it is the one that the settings name."""
-        metadata: dict[str, Any] = await self._client.load_server_metadata()
-        if str(metadata.get("issuer", "")).rstrip("/") != self._section.issuer:
-            metadata.pop("_loaded_at", None)  # look again the next time
-            raise RefusedError(503, AWAY, "the service calls itself by another name")
-        offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
-        safe = [name for name in offered if name in ALGORITHMS]
-        metadata["id_token_signing_alg_values_supported"] = safe or ["RS256"]
-        return metadata
+    @staticmethod
+    def _callback(request: Request) -> str:
+        return f"{request.url.scheme}://{request.url.netloc}{FOLDER}{CALLBACK}"
 
-    async def _claims(self, request: Request) -> dict[str, Any]:
-        """Who it is, proved."""
+    # a role that is not of this hour
+
+    async def renewed(self, claims: Claims) -> Token | None:
+        """A token with the role of now, if it is time to ask and the service answers."""
+        now = time.time()
+        if now < claims.confirmed + REFRESH_SECONDS or self._provider.rests:
+            return None
+        if now > claims.signed_in + self._auth.longest_seconds:
+            return None
+        identity = claims.identity
+        task = self._renewing.get(identity)  # a page comes with its parts at once
+        if task is None:
+            task = self._renewing[identity] = asyncio.create_task(self._renew(claims))
+            task.add_done_callback(lambda _: self._renewing.pop(identity, None))
+        return await asyncio.shield(task)
+
+    async def _renew(self, claims: Claims) -> Token | None:
+        kept = self._auth.provider_tokens
+        refresh_token = await kept.take("refresh", claims.identity)
+        if refresh_token is None:
+            return None
         try:
-            metadata = await self._metadata()
-            token = await self._client.authorize_access_token(
-                request,
-                leeway=LEEWAY_SECONDS,
-                claims_options={
-                    "iss": {"essential": True, "value": metadata["issuer"]},
-                    "aud": {"essential": True, "value": self._section.client_id},
-                },
-            )
-            if "userinfo" not in token:
-                raise RefusedError(403, UNPROVED, "there is no ID token")
-            claims = dict(token["userinfo"])
-            if claim(claims, self._section.roles_claim) is None:
-                claims = await self._more_claims(metadata, token, claims)
-            return claims
-        except MismatchingStateError:
-            raise RefusedError(400, EXPIRED, "the state is not the one that was sent") from None
-        except AuthlibBaseError as error:
-            reason = f"{type(error).__name__} {error.error}"
-            if error.error == "access_denied":
-                raise RefusedError(403, CANCELLED, reason) from None
-            raise RefusedError(403, UNPROVED, reason) from None
-        except JoseError as error:
-            raise RefusedError(403, UNPROVED, f"{type(error).__name__} {error}") from None
-        except (oauth2_client.httpx2.HTTPError, OSError) as error:
-            raise RefusedError(503, AWAY, type(error).__name__) from None
-        except (ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise RefusedError(403, UNPROVED, type(error).__name__) from None
+            proof = await self._asked(refresh_token)
+        except AwayError as error:
+            logger.warning("not confirmed: %s", error, extra={"user": claims.name})
+            self._provider.rest()
+            proof = Proof({}, refresh_token=refresh_token)
+        except RefusedError as error:
+            logger.info("refresh refused: %s", error, extra={"user": claims.name})
+            return self._doubted(claims)
+        await self._keep(claims, proof)
+        return await self._confirmed(claims, proof) if proof.claims else None
 
-    async def _more_claims(
-        self, metadata: dict[str, Any], token: dict[str, Any], claims: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The claims that the service tells only at another address."""
-        if "userinfo_endpoint" not in metadata or "access_token" not in token:
-            return claims
-        # just issued: a lifetime under a minute must not count as over
-        fresh = {name: token[name] for name in ("access_token", "token_type") if name in token}
-        more = await self._client.userinfo(token=fresh)
-        return {**more, **claims} if more.get("sub") == claims["sub"] else claims
+    async def _asked(self, refresh_token: str) -> Proof:
+        try:
+            async with asyncio.timeout(min(REFRESH_WAIT_SECONDS, self._section.timeout_seconds)):
+                return await self._provider.renew(refresh_token)
+        except TimeoutError:
+            raise AwayError("no answer in time") from None
 
-    async def _account(self, claims: dict[str, Any]) -> Account:
+    def _doubted(self, claims: Claims) -> Token:
+        """A token that sends the browser through the service with its next page."""
+        confirmed = min(claims.confirmed, time.time() - SILENT_SECONDS)
+        return self._auth.tokens.issue(
+            claims.name, claims.stamp, claims.signed_in, claims.identity, confirmed
+        )
+
+    async def _confirmed(self, claims: Claims, proof: Proof) -> Token | None:
+        try:
+            account = await self._account(proof)
+        except RefusedError as error:
+            logger.warning("not confirmed: %s", error, extra={"user": claims.name})
+            return None
+        if account.name != claims.name:
+            return self._doubted(claims)
+        if account.stamp != claims.stamp:
+            return None
+        return self._auth.token(account, claims)
+
+    async def again(self, request: Request, claims: Claims) -> Response | None:
+        """Send a browser through the service, where a person waits for a page."""
+        now = time.time()
+        if now < claims.confirmed + SILENT_SECONDS or getattr(request.state, "head_only", False):
+            return None
+        if now > claims.signed_in + self._auth.longest_seconds:
+            return None
+        if not _is_page(request.method, request.url.path, request.headers):
+            return None
+        if not await self._provider.answers():
+            return None
+        query = f"?{request.url.query}" if request.url.query else ""
+        back = quote(local_path(request.url.path + query), safe="")
+        return RedirectResponse(f"{FOLDER}{START}?{SILENT}=1&{BACK}={back}", 303, UNCACHED)
+
+    async def away(self) -> bool:
+        """Whether the service does not answer, and so nobody can be confirmed."""
+        return not await self._provider.answers()
+
+    # out
+
+    async def sign_out_address(self, request: Request, claims: Claims) -> str | None:
+        """Where a browser that is signed out here ends its sign-in at the service too."""
+        if not claims.name.startswith(OIDC_PREFIX):
+            return None
+        kept = self._auth.provider_tokens
+        await kept.take("refresh", claims.identity)
+        id_token = await kept.take("id", claims.identity)
+        state = self._state.sign(SIGN_OUT).decode()
+        try:
+            async with asyncio.timeout(SIGN_OUT_WAIT_SECONDS):
+                return await self._provider.sign_out_address(
+                    self._callback(request), state, id_token
+                )
+        except (RefusedError, TimeoutError) as error:
+            logger.warning("signed out here alone: %s", str(error) or "no answer in time")
+            return None
+
+    def _is_signed_out(self, request: Request) -> bool:
+        """Whether the service has sent back a browser that is signed out; some say nothing at all.
+
+        The address is that of sign-ins, as most services send nobody to another one.
+        """
+        if not request.query_params:
+            return True
+        try:
+            state = request.query_params.get("state", "")
+            return self._state.unsign(state, FLOW_SECONDS) == SIGN_OUT.encode()
+        except BadSignature:
+            return False
+
+    # accounts
+
+    async def _account(self, proof: Proof) -> Account:
         """Their account here, as the claims of today say it should be."""
-        role = role_of(claims, self._section)
-        name = account_name(self._section.issuer, str(claims["sub"]))
-        if role is None:
-            raise RefusedError(403, NO_ROLE, f"no group of {name} has a role")
-        shown = str(claim(claims, self._section.name_claim) or claims.get("name") or "")[:100]
+        role = role_of(proof.claims, self._section)
+        name = account_name(self._section.issuer, subject(proof.claims))
+        shown = shown_name(proof.claims, self._section)
         try:
             for _ in range(2):  # another node may write it at the same time
                 try:
@@ -225,14 +295,20 @@ class OidcSignIn:
             raise RefusedError(503, errors.BUSY, str(error)) from None
         raise RefusedError(503, AWAY, reason)
 
-    async def _written(self, name: str, role: Role, shown: str) -> Account:
+    async def _written(self, name: str, role: Role | None, shown: str) -> Account:
         accounts = self._auth.accounts
         account = await accounts.get(name)
+        if role is None:
+            if account is not None:  # wherever else they are signed in
+                await accounts.replace(account.with_changes(new_stamp=True))
+                self._auth.forget(name)
+            raise RefusedError(403, NO_ROLE, f"no group of {name} has a role")
         if account is None:
             account = Account(name, role, origin="oidc", shown=shown)
             await accounts.add(account)
             return account
         if account.disabled:
+            self._auth.forget(name)
             raise RefusedError(403, DISABLED, f"{name} is disabled")
         if (account.role, account.shown) != (role, shown):
             changed = account.with_changes(new_stamp=False, role=role, shown=shown)
@@ -243,9 +319,11 @@ class OidcSignIn:
 
 def install(app: FastAPI, settings: Settings, auth: Auth) -> None:
     """Add the two addresses, where a sign-in service is set up."""
+    app.state.sign_in_service = None
     if not settings.oidc.issuer:
         return
     sign_in = OidcSignIn(settings, auth)
+    app.state.sign_in_service = sign_in
     name = "__Host-research-sign-in" if auth.cookie.secure else "research-sign-in"
     session = Middleware(
         SessionMiddleware,
@@ -255,7 +333,7 @@ def install(app: FastAPI, settings: Settings, auth: Auth) -> None:
         same_site="lax",
         https_only=auth.cookie.secure,
     )
-    routes = [Route("/oidc", sign_in.start), Route("/oidc/callback", sign_in.finish)]
+    routes = [Route(START, sign_in.start), Route(CALLBACK, sign_in.finish)]
     part = Starlette(routes=routes, middleware=[session])
     part.state = app.state
     app.mount(FOLDER, part)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from research_app.auth import CHALLENGE, User, current_user, require
 from research_app.auth.local import local_path
+from research_app.auth.oidc import OidcSignIn
 from research_app.auth.passwords import BusyError
 from research_app.auth.service import Auth
 from research_app.auth.tokens import Claims, Token
@@ -125,11 +126,23 @@ async def login(request: Request) -> Response:
 async def logout(request: Request) -> Response:
     """Sign a browser out; its token counts no more, wherever it was kept besides."""
     claims: Claims | None = request.state.claims
+    address = None
     if claims is not None:
         await _auth(request).sign_out(claims)
-    response = RedirectResponse("/", 303, UNCACHED)
+        address = await _sign_out_address(request, claims)
+    # to another site leads a page of its own: browsers follow no redirect from a form to there,
+    # as our policy says where forms may go
+    response: Response = RedirectResponse("/", 303, UNCACHED)
+    if address is not None:
+        request.state.user = None
+        response = page(request, "signed_out.html", {"address": address}, headers=UNCACHED)
     _auth(request).cookie.take(response)
     return response
+
+
+async def _sign_out_address(request: Request, claims: Claims) -> str | None:
+    service: OidcSignIn | None = request.app.state.sign_in_service
+    return await service.sign_out_address(request, claims) if service else None
 
 
 @router.post("/api/token", tags=["sign-in"], response_model=Access, responses={401: {}, 503: {}})

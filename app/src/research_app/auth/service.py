@@ -9,6 +9,7 @@ import time
 from research_app.auth.accounts import NAME, Account, AccountError, Accounts
 from research_app.auth.cookies import SessionCookie
 from research_app.auth.passwords import Passwords
+from research_app.auth.provider_tokens import ProviderTokens
 from research_app.auth.sign_outs import SignOuts
 from research_app.auth.tokens import (
     LEEWAY_SECONDS,
@@ -29,6 +30,7 @@ LOOK_SECONDS = 3.0  # how long a disabled account may go on, at most
 STALE_SECONDS = 60.0  # while OpenSearch does not answer
 REST_SECONDS = 3.0  # after it did not, so that not every page waits for it
 REMEMBERED = 10_000
+ROLE_SECONDS = 3600.0  # how old a role may be that a sign-in service gave
 
 
 class Auth:
@@ -44,6 +46,10 @@ class Auth:
         current = keys.signing_key.get_secret_value() if keys.signing_key else ""
         previous = keys.signing_key_previous
         self._secret = current or secrets.token_hex(32)  # then sign-ins end with the process
+        earlier = [previous.get_secret_value()] if previous else []
+        self.provider_tokens = ProviderTokens(
+            settings, [derived(key, "provider tokens") for key in (self._secret, *earlier)]
+        )
         self.tokens = Tokens(
             self._secret,
             previous.get_secret_value() if previous else None,
@@ -66,28 +72,40 @@ class Auth:
             account = await self._rehashed(account, password)
         return account.user, self.token(account)
 
-    def token(self, account: Account) -> Token:
-        """A token for somebody who has proved that it is their account."""
+    def token(self, account: Account, of: Claims | None = None) -> Token:
+        """A token for somebody who has proved that it is their account, again within a sign-in."""
         self._known[account.name] = (time.monotonic(), account)
-        return self.tokens.issue(account.name, account.stamp)
+        signed_in, identity = (of.signed_in, of.identity) if of else (None, None)
+        return self.tokens.issue(account.name, account.stamp, signed_in, identity)
 
-    async def user_of(self, claims: Claims) -> User | None:
+    async def account_of(self, claims: Claims) -> Account | None:
         """Whose token it is, if that account and that sign-in may still be used."""
         if await self.sign_outs.has(claims.identity):
             return None
         account = await self._account(claims.name)
         if account is None or account.disabled or account.stamp != claims.stamp:
             return None
-        return account.user
+        return account
+
+    def forget(self, name: str) -> None:
+        """Look an account up with the next request: it is not what it was."""
+        self._known.pop(name, None)
+
+    @property
+    def longest_seconds(self) -> float:
+        """How long a sign-in may last."""
+        return self.settings.session_days * 24 * HOUR
 
     def renewed(self, claims: Claims) -> Token | None:
         """A new token in place of one that is old, or of a key that signs no more."""
         now = time.time()
-        if now > claims.signed_in + self.settings.session_days * 24 * HOUR:
+        if now > claims.signed_in + self.longest_seconds:
             return None
         if claims.current and now < (claims.issued + claims.expires) / 2:
             return None
-        return self.tokens.issue(claims.name, claims.stamp, claims.signed_in, claims.identity)
+        return self.tokens.issue(
+            claims.name, claims.stamp, claims.signed_in, claims.identity, claims.confirmed
+        )
 
     async def sign_out(self, claims: Claims) -> None:
         """End a sign-in, with the tokens that renewed its first one."""
@@ -103,6 +121,7 @@ class Auth:
     async def close(self) -> None:
         """Close the connections."""
         await self.sign_outs.close()
+        await self.provider_tokens.close()
 
     async def bootstrap(self, password: str) -> bool:
         """Make the first administrator where there is no such account; True when this call did."""

@@ -38,6 +38,7 @@ class Claims:
     signed_in: float  # when the password was given; renewing a token does not change it
     identity: str  # of the sign-in; the tokens that renew it have the same
     current: bool  # False once the key that signed it signs no more
+    confirmed: float = 0.0  # when a sign-in service last said that the role is theirs
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Tokens:
         stamp: str,
         signed_in: float | None = None,
         identity: str | None = None,
+        confirmed: float | None = None,
     ) -> Token:
         """A token for somebody who proves who they are, or did at `signed_in` by that sign-in."""
         now = time.time()
@@ -93,6 +95,7 @@ class Tokens:
             "aud": AUDIENCE,
             "jti": identity or uuid.uuid4().hex,
             "auth_time": int(now if signed_in is None else signed_in),
+            "confirmed": int(now if confirmed is None else confirmed),
         }
         kid = self._signing()
         text = jwt.encode(claims, self._keys[kid], algorithm=ALGORITHM, headers={"kid": kid})
@@ -122,6 +125,8 @@ class Tokens:
                 signed_in=float(claims["auth_time"]),
                 identity=claims["jti"],
                 current=kid in (self._current, self._signing()),
+                # an earlier release's says nothing of it: it was with the sign-in
+                confirmed=float(claims.get("confirmed", claims["auth_time"])),
             )
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise InvalidTokenError(type(error).__name__) from error
