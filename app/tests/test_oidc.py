@@ -43,8 +43,8 @@ def provider() -> Iterator[Provider]:
 class University(Site):
     """A site whose readers have accounts at the provider."""
 
-    def __init__(self, issuer: str, **section: Any) -> None:
-        super().__init__()
+    def __init__(self, issuer: str, auth: dict[str, Any] | None = None, **section: Any) -> None:
+        super().__init__(auth=auth or {})
         self.issuer = issuer
         self.given = oidc_settings(issuer, **section)
         oidc.install(self.app, self.given, self.auth)
@@ -390,6 +390,14 @@ NAMES = [
 ]
 
 
+@hypothesis_settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.dictionaries(st.sampled_from(["preferred_username", "name", "upn"]), json_values))
+def test_a_name_is_a_line(claims: dict[str, Any]) -> None:
+    name = shown_name(claims, Oidc.model_validate(GROUPS))
+    assert len(name) <= 100
+    assert name.isprintable()
+
+
 @pytest.mark.parametrize(("claims", "name"), NAMES)
 def test_what_people_are_called(claims: dict[str, Any], name: str) -> None:
     assert shown_name(claims, Oidc.model_validate(GROUPS)) == name
@@ -681,12 +689,78 @@ def test_the_answers_of_one_page_ask_once(provider: Provider, curator: Universit
     assert provider.refreshed == 1
 
 
+def test_pages_that_are_opened_at_once_all_come_back(university: University) -> None:
+    """As after a night, by a browser that remembers its pages: the last way is the one."""
+    university.sign_in_there()
+    aged(university, 50)
+    ways = {}
+    for address in ("/?q=zebra", "/library"):
+        sent = university.go(university.go(address, headers=PAGE).headers["location"])
+        ways[address] = httpx.get(sent.headers["location"]).headers["location"]
+    back = {address: university.go(way).headers["location"] for address, way in ways.items()}
+    assert back == {address: address for address in ways}
+    assert visit(university).status_code == 200
+    aged(university, 50)
+    university.client.cookies.clear()
+    assert university.go(ways["/library"]).status_code == 400  # a browser that is nobody's
+
+
+def test_a_long_address_fits_the_cookie_of_the_way(university: University) -> None:
+    address = "/?q=" + "ab%20" * 390
+    answer = university.go("/auth/oidc", params={"next": address})
+    assert max(len(cookie) for cookie in answer.headers.get_list("set-cookie")) < 4096
+    assert university.sign_in_there(address).headers["location"] == address
+
+
+@pytest.mark.parametrize("minutes", [0, 44])
+@pytest.mark.parametrize("local", [True, False])
+def test_a_link_of_another_site_ends_no_sign_in(
+    provider: Provider, university: University, minutes: float, local: bool
+) -> None:
+    """It says that the service is to be asked, which knows nobody, or somebody else."""
+    if local:
+        university.sign_in("admin")
+    else:
+        university.sign_in_there()
+    aged(university, minutes)
+    provider.known_here = False
+    answer = university.go("/auth/oidc", params={"silent": "1", "next": "/library"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/library")
+    assert university.get("/api/me").is_success
+
+
+def test_somebody_else_at_the_provider_takes_no_sign_in_over(
+    provider: Provider, university: University
+) -> None:
+    university.sign_in_there()
+    aged(university, 50)
+    provider.claims |= {"sub": "another", "groups": ["library-admins"]}
+    assert visit(university).headers["location"] == "/?q=zebra"
+    assert role_now(university) == "nobody (401)"
+
+
 def test_another_site_ends_no_sign_in(university: University) -> None:
     """By an address that looks as if the provider had sent the browser back."""
     university.sign_in_there()
     for answer in ("?error=login_required", "?error=login_required&state=x", ""):
         university.go(f"/auth/oidc/callback{answer}")
         assert university.get("/api/me").is_success
+
+
+def test_where_reading_needs_an_account_it_rests_while_the_provider_is_away(
+    provider: Provider, university: University
+) -> None:
+    closed = University(provider.issuer, auth={"public_read": False})
+    closed.sign_in_there()
+    aged(closed, 61)
+    closed.app.state.sign_in_service._provider._heard = 0.0  # or half a minute
+    provider.fault = "away"
+    answer = visit(closed)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    provider.fault = ""
+    closed.app.state.sign_in_service._provider._rest_until = 0.0  # or half a minute
+    assert visit(closed).headers["location"] == "/?q=zebra"
+    assert visit(closed).status_code == 200
 
 
 # out

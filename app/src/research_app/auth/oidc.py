@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI
-from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -51,6 +53,7 @@ FOLDER = "/auth"
 START, CALLBACK = "/oidc", "/oidc/callback"
 BACK, SILENT = "next", "silent"
 FLOW_SECONDS = 600
+LONGEST_BACK = 300  # of an address in a state
 # A service that ends sign-ins after half an hour without a word hears of this one before that.
 REFRESH_SECONDS = 900.0
 # Later than that, as the reader's browser does the work.
@@ -83,16 +86,23 @@ class OidcSignIn:
         self._section = settings.oidc
         self._auth = auth
         self._provider = Provider(settings)
-        self._state = TimestampSigner(auth.key("sign-out state"))
+        self._states = URLSafeTimedSerializer(auth.key("state of ways"))
         self._renewing: dict[str, asyncio.Task[Token | None]] = {}
 
     async def start(self, request: Request) -> Response:
         """Send a browser to the sign-in service."""
-        silent = SILENT in request.query_params and request.state.claims is not None
-        request.session[BACK] = local_path(request.query_params.get(BACK))
+        back = local_path(request.query_params.get(BACK))
+        silent = SILENT in request.query_params
+        if silent and not self._is_due(request.state.claims):
+            return RedirectResponse(back, 303, UNCACHED)
+        request.session[BACK] = back
         request.session[SILENT] = silent
+        told = back if len(back) <= LONGEST_BACK else "/"
+        state = self._states.dumps([secrets.token_urlsafe(16), told])
         try:
-            response = await self._provider.redirect(request, self._callback(request), silent)
+            response = await self._provider.redirect(
+                request, self._callback(request), state, silent=silent
+            )
         except RefusedError as error:
             return self._refused(request, error)
         response.headers["Cache-Control"] = "no-store"
@@ -100,18 +110,19 @@ class OidcSignIn:
 
     async def finish(self, request: Request) -> Response:
         """Sign a browser in that the sign-in service has sent back."""
-        if self._is_signed_out(request):
+        ours = self._state(request)
+        if ours == SIGN_OUT or not request.query_params:  # some services bring no state back
             return RedirectResponse("/", 303, UNCACHED)
-        back = local_path(request.session.pop(BACK, None))
-        before: Claims | None = request.state.claims
-        if not request.session.pop(SILENT, False):
-            before = None
+        back = local_path(request.session.get(BACK))
+        before: Claims | None = request.state.claims if request.session.get(SILENT) else None
         try:
             proof = await self._provider.redeem(request)
             account = await self._account(proof)
         except RefusedError as error:
+            if error.status == 400:  # the way that the cookie is for may not be over
+                return self._lost(request, error, ours)
             request.session.clear()
-            if before is not None and error.status != 400:
+            if before is not None:
                 return await self._not_confirmed(request, error, before, back)
             return self._refused(request, error)
         request.session.clear()
@@ -121,6 +132,13 @@ class OidcSignIn:
         response = RedirectResponse(back, 303, UNCACHED)
         await self._give(response, account, proof, before)
         return response
+
+    def _lost(self, request: Request, error: RefusedError, ours: Any) -> Response:
+        """Another page of this browser has gone the same way since, and that one counts."""
+        claims: Claims | None = request.state.claims
+        if isinstance(ours, list) and claims and claims.name.startswith(OIDC_PREFIX):
+            return RedirectResponse(local_path(ours[-1]), 303, UNCACHED)
+        return self._refused(request, error)
 
     async def _give(
         self, response: Response, account: Account, proof: Proof, before: Claims | None
@@ -168,7 +186,21 @@ class OidcSignIn:
     def _callback(request: Request) -> str:
         return f"{request.url.scheme}://{request.url.netloc}{FOLDER}{CALLBACK}"
 
+    def _state(self, request: Request) -> Any:
+        """What a state says that was made here a moment ago; that proves nothing of the browser."""
+        try:
+            return self._states.loads(request.query_params.get("state", ""), FLOW_SECONDS)
+        except BadData:
+            return None
+
     # a role that is not of this hour
+
+    @staticmethod
+    def _is_due(claims: Claims | None) -> bool:
+        """Whether a browser is to be sent through the service; no other site's link does that."""
+        if claims is None or not claims.name.startswith(OIDC_PREFIX):
+            return False
+        return time.time() >= claims.confirmed + SILENT_SECONDS
 
     async def renewed(self, claims: Claims) -> Token | None:
         """A token with the role of now, if it is time to ask and the service answers."""
@@ -229,10 +261,9 @@ class OidcSignIn:
 
     async def again(self, request: Request, claims: Claims) -> Response | None:
         """Send a browser through the service, where a person waits for a page."""
-        now = time.time()
-        if now < claims.confirmed + SILENT_SECONDS or getattr(request.state, "head_only", False):
+        if not self._is_due(claims) or getattr(request.state, "head_only", False):
             return None
-        if now > claims.signed_in + self._auth.longest_seconds:
+        if time.time() > claims.signed_in + self._auth.longest_seconds:
             return None
         if not _is_page(request.method, request.url.path, request.headers):
             return None
@@ -249,13 +280,16 @@ class OidcSignIn:
     # out
 
     async def sign_out_address(self, request: Request, claims: Claims) -> str | None:
-        """Where a browser that is signed out here ends its sign-in at the service too."""
+        """Where a browser that is signed out here ends its sign-in at the service too.
+
+        It comes back by the address of sign-ins, as most services send nobody to another one.
+        """
         if not claims.name.startswith(OIDC_PREFIX):
             return None
         kept = self._auth.provider_tokens
         await kept.take("refresh", claims.identity)
         id_token = await kept.take("id", claims.identity)
-        state = self._state.sign(SIGN_OUT).decode()
+        state = self._states.dumps(SIGN_OUT)
         try:
             async with asyncio.timeout(SIGN_OUT_WAIT_SECONDS):
                 return await self._provider.sign_out_address(
@@ -264,19 +298,6 @@ class OidcSignIn:
         except (RefusedError, TimeoutError) as error:
             logger.warning("signed out here alone: %s", str(error) or "no answer in time")
             return None
-
-    def _is_signed_out(self, request: Request) -> bool:
-        """Whether the service has sent back a browser that is signed out; some say nothing at all.
-
-        The address is that of sign-ins, as most services send nobody to another one.
-        """
-        if not request.query_params:
-            return True
-        try:
-            state = request.query_params.get("state", "")
-            return self._state.unsign(state, FLOW_SECONDS) == SIGN_OUT.encode()
-        except BadSignature:
-            return False
 
     # accounts
 
@@ -318,7 +339,7 @@ class OidcSignIn:
 
 
 def install(app: FastAPI, settings: Settings, auth: Auth) -> None:
-    """Add the two addresses, where a sign-in service is set up."""
+    """Add the two addresses of the way, where a sign-in service is set up."""
     app.state.sign_in_service = None
     if not settings.oidc.issuer:
         return

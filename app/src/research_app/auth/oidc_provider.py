@@ -149,12 +149,17 @@ class Provider:
         )
         self._heard = self._rest_until = float("-inf")
 
-    async def redirect(self, request: Request, address: str, silent: bool) -> Response:
+    async def redirect(
+        self, request: Request, address: str, state: str, *, silent: bool
+    ) -> Response:
         """Send a browser to the service; silent: it is to ask nothing of the person."""
         await self.describe()
         with _told():
-            asked = {"prompt": "none"} if silent else {}
+            asked = {"state": state} | ({"prompt": "none"} if silent else {})
             answer: Response = await self._client.authorize_redirect(request, address, **asked)
+        for kept in request.session.values():  # a cookie has little room, and nobody asks for it
+            if isinstance(kept, dict):
+                kept.get("data", {}).pop("url", None)
         return answer
 
     async def redeem(self, request: Request) -> Proof:
