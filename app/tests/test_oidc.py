@@ -729,14 +729,17 @@ def test_a_link_of_another_site_ends_no_sign_in(
     assert university.get("/api/me").is_success
 
 
+@pytest.mark.parametrize("groups", [["library-admins"], []])
 def test_somebody_else_at_the_provider_takes_no_sign_in_over(
-    provider: Provider, university: University
+    provider: Provider, university: University, groups: list[str]
 ) -> None:
     university.sign_in_there()
     aged(university, 50)
-    provider.claims |= {"sub": "another", "groups": ["library-admins"]}
+    provider.claims |= {"sub": "another", "groups": groups}
     assert visit(university).headers["location"] == "/?q=zebra"
     assert role_now(university) == "nobody (401)"
+    assert visit(university).status_code == 200
+    assert len(university.accounts.stored) == 1
 
 
 def test_another_site_ends_no_sign_in(university: University) -> None:

@@ -117,6 +117,9 @@ class OidcSignIn:
         before: Claims | None = request.state.claims if request.session.get(SILENT) else None
         try:
             proof = await self._provider.redeem(request)
+            if before is not None and self._name(proof) != before.name:
+                request.session.clear()
+                return await self._ended(before, back, "somebody else is signed in there")
             account = await self._account(proof)
         except RefusedError as error:
             if error.status == 400:  # the way that the cookie is for may not be over
@@ -126,8 +129,6 @@ class OidcSignIn:
                 return await self._not_confirmed(request, error, before, back)
             return self._refused(request, error)
         request.session.clear()
-        if before is not None and account.name != before.name:
-            return await self._ended(before, back, "somebody else is signed in there")
         logger.info("signed in" if before is None else "confirmed", extra={"user": account.name})
         response = RedirectResponse(back, 303, UNCACHED)
         await self._give(response, account, proof, before)
@@ -248,13 +249,13 @@ class OidcSignIn:
         )
 
     async def _confirmed(self, claims: Claims, proof: Proof) -> Token | None:
+        if self._name(proof) != claims.name:
+            return self._doubted(claims)
         try:
             account = await self._account(proof)
         except RefusedError as error:
             logger.warning("not confirmed: %s", error, extra={"user": claims.name})
             return None
-        if account.name != claims.name:
-            return self._doubted(claims)
         if account.stamp != claims.stamp:
             return None
         return self._auth.token(account, claims)
@@ -301,10 +302,13 @@ class OidcSignIn:
 
     # accounts
 
+    def _name(self, proof: Proof) -> str:
+        return account_name(self._section.issuer, subject(proof.claims))
+
     async def _account(self, proof: Proof) -> Account:
         """Their account here, as the claims of today say it should be."""
         role = role_of(proof.claims, self._section)
-        name = account_name(self._section.issuer, subject(proof.claims))
+        name = self._name(proof)
         shown = shown_name(proof.claims, self._section)
         try:
             for _ in range(2):  # another node may write it at the same time

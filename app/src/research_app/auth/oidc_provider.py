@@ -113,7 +113,8 @@ def _told() -> Iterator[None]:
         # both are its own words: they are neither shown nor logged at any length
         reason = f"{type(error).__name__} {str(error.error)[:60]!r}"
         if error.error in ENDED:
-            raise EndedError(403, CANCELLED, reason) from None
+            message = CANCELLED if error.error == "access_denied" else UNPROVED
+            raise EndedError(403, message, reason) from None
         if error.error in TROUBLE:
             raise AwayError(reason) from None
         raise RefusedError(403, UNPROVED, reason) from None
