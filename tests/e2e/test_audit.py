@@ -13,6 +13,8 @@ from tests.e2e.conftest import INVENTORY, ROOT, Lab
 
 CHECKS = "exposure,firewall,secrets,certificates,writable,updates"
 HOST = "app3"
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 PLANTED = {
     "secrets": "vault_cache_app_password in /etc/planted-secret",
     "writable": "/srv/planted-file",

@@ -1,6 +1,6 @@
 """What hangs, or hears nothing any more, is left and replaced while people search and write.
 
-Those that take minutes are marked `long`: they are the suite `scripts/test hangs`.
+They take minutes: the suite `scripts/test faults`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, Traffic, main_p
 from tests.waiting import wait_until
 
 # what was stopped has to come back before the next test: a search node needs a minute and more
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 Record = Callable[[str], None]
 PATIENCE = 10  # seconds that a reader waits for an answer
@@ -170,7 +170,6 @@ def test_a_worker_that_hangs_is_replaced(lab: Lab, record: Record) -> None:
     assert seconds <= 45
 
 
-@pytest.mark.long
 def test_a_search_node_that_hangs_is_hardly_noticed(
     lab: Lab, readers: SearchTraffic, record: Record
 ) -> None:
@@ -187,7 +186,6 @@ def test_a_search_node_that_hangs_is_hardly_noticed(
     assert traffic.longest_gap <= 5
 
 
-@pytest.mark.long
 def test_nobody_waits_long_for_a_search_tier_that_is_down(
     lab: Lab, reader: Reader, record: Record
 ) -> None:
@@ -250,7 +248,6 @@ def test_a_shard_that_the_cluster_has_given_up_is_tried_again(lab: Lab, record: 
     record(f"a shard that was given up: served again after {seconds:.0f} s")
 
 
-@pytest.mark.long
 def test_a_manager_that_hangs_is_replaced_by_another(
     lab: Lab, readers: SearchTraffic, record: Record
 ) -> None:
@@ -272,7 +269,6 @@ def test_a_manager_that_hangs_is_replaced_by_another(
     assert writer.failures == []
 
 
-@pytest.mark.long
 def test_a_manager_that_hears_nothing_is_left_and_all_heals(
     lab: Lab, readers: SearchTraffic, record: Record
 ) -> None:

@@ -52,6 +52,7 @@ def test_check_mode_finds_nothing_to_do(record: Callable[[str], None]) -> None:
     assert changed(done.stdout) == {}, changed_tasks(done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_killed_run_is_resumed(lab: Lab, reader: Reader, record: Callable[[str], None]) -> None:
     """Kill the controller three times at random in a run that has work to do on all tiers."""

@@ -14,7 +14,7 @@ from tests.e2e.conftest import Host, Lab, SearchTraffic, main_process
 from tests.e2e.test_failover import active_edge, holds_vip
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.usefixtures("everything_up")
+pytestmark = [pytest.mark.usefixtures("everything_up"), pytest.mark.long, pytest.mark.timeout(600)]
 
 Searching = Callable[[], SearchTraffic]
 Record = Callable[[str], None]
