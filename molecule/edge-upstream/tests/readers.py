@@ -148,12 +148,14 @@ class Load:
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 15) -> float:
-    """Wait for a condition, and return how long that took."""
+    """Wait for a condition, and return how long that took; a broken connection is none yet."""
     start = time.monotonic()
-    while not condition():
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if condition():
+                return time.monotonic() - start
         assert time.monotonic() - start < seconds, "it did not come true in time"
         time.sleep(0.1)
-    return time.monotonic() - start
 
 
 class Site:
