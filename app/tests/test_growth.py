@@ -287,8 +287,9 @@ CASES: dict[str, tuple[Work, Make]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_time_grows_with_the_length_and_no_faster(name: str) -> None:
     ratio, size = growth(*CASES[name])
-    if ratio >= LINEAR:  # a busy machine may have got between
-        ratio, size = min(growth(*CASES[name]), (ratio, size))
+    for _ in range(4):
+        if ratio >= LINEAR:  # a busy machine may have got between
+            ratio, size = min(growth(*CASES[name]), (ratio, size))
     assert ratio < LINEAR, f"four times {size} letters take {ratio:.1f} times as long"
 
 
