@@ -276,7 +276,8 @@ class Wheelhouse:
                     self._build_sources(built, Path(work), fetched)
                 fetched.rename(folder)
         wheels = sorted(folder.glob("*.whl"))
-        check_wheels({path.name: _sha256(path) for path in wheels}, entries, sources, folder)
+        hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in wheels}
+        check_wheels(hashes, entries, sources, folder)
         return wheels
 
     def _build_sources(self, entries: Sequence[str], work: Path, fetched: Path) -> None:
@@ -352,11 +353,6 @@ def _write_tar(archive: Path, wheels: Sequence[Path]) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _tar_hashes(archive: Path) -> dict[str, str]:

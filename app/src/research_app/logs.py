@@ -50,8 +50,7 @@ def configure(section: Logging) -> None:
     for name in ("opensearch", "opensearchpy", "httpx", "httpcore", "httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # and this what proves a sign-in
-    for name in ("authlib",):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("authlib").setLevel(logging.CRITICAL)
     # these say of every task what the jobs say themselves
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)

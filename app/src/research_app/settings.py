@@ -246,12 +246,8 @@ class Answer(_Section):
         return self
 
 
-def _check_issuer(issuer: str) -> str:
-    return check_url(issuer) if issuer else ""
-
-
 class Oidc(_Section):
-    issuer: Annotated[str, AfterValidator(_check_issuer)] = ""
+    issuer: Annotated[str, AfterValidator(_check_optional_url)] = ""
     client_id: str = ""
     title: str = "your university account"
     scope: str = "openid profile email"
