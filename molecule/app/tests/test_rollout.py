@@ -80,6 +80,7 @@ def test_a_new_release_reaches_all_and_someone_always_serves(
         assert host.run(f"grep -q {current(host)} /proc/{main_pid(name)}/maps").succeeded
 
 
+@pytest.mark.long
 def test_a_broken_release_stops_at_the_first_host_which_goes_back(
     hosts: dict[str, Any], get: Get, main_pid: Pid, playbook: Playbook, sources: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_broken_release_stops_at_the_first_host_which_goes_back(
     assert [get(name, "/live")[0] for name in NAMES] == [200, 200]
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_is_taken_up_where_it_stopped(
     get: Get, main_pid: Pid, playbook: Playbook, start_playbook: Callable[..., Any]
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_changed_setting_restarts_one_node_after_another(
         assert "maxmemory:314572800" in ask(name, "INFO memory", user="monitoring")
 
 
+@pytest.mark.long
 def test_an_interrupted_run_is_made_up_for(
     ask: Ask, playbook: Playbook, playbook_command: Command, primary: Primary
 ) -> None:
@@ -158,6 +159,7 @@ def test_an_interrupted_run_is_made_up_for(
     assert set(playbook().values()) == {0}
 
 
+@pytest.mark.long
 def test_a_primary_without_a_standby_is_not_stopped(
     hosts: dict[str, Any], playbook: Playbook, playbook_command: Command, primary: Primary
 ) -> None:
@@ -183,6 +185,7 @@ def test_a_primary_without_a_standby_is_not_stopped(
     playbook()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit", ["valkey-server", "valkey-sentinel"])
 def test_a_primary_and_a_sentinel_that_hang_are_replaced(
     ask: Ask, primary: Primary, writer: StartWriter, hosts: dict[str, Any], unit: str

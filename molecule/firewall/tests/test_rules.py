@@ -115,6 +115,7 @@ def test_the_firewall_comes_back_at_boot(hosts: dict[str, Any]) -> None:
     assert host.check_output("iptables -S; ip6tables -S") == before
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)  # it runs the playbook three times
 @pytest.mark.usefixtures("listening", "restored")
 def test_a_host_that_may_open_nothing_still_reaches_whom_the_others_let_in(

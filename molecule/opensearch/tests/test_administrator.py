@@ -53,6 +53,7 @@ def test_it_is_valid_for_days(shell: Shell) -> None:
     assert shell(f"openssl x509 -in {CERTIFICATE} -noout -checkend {3 * 86400} && echo later")
 
 
+@pytest.mark.long
 def test_one_that_has_expired_is_no_obstacle(playbook: Any, shell: Shell) -> None:
     """As on a site where nobody ran a playbook for months: OpenSearch cannot be asked with it."""
     pem = outdated(shell(f"cat {CERTIFICATE}").encode()).decode()

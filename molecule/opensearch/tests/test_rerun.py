@@ -41,6 +41,7 @@ def test_another_heap_is_one_restart(
     assert ask("GET", "/", "admin").body["cluster_uuid"] == uuid
 
 
+@pytest.mark.long
 def test_a_killed_node_is_started_without_the_rolling_path(
     playbook: Any, process: Process, shell: Shell
 ) -> None:

@@ -274,6 +274,7 @@ def test_a_wrong_connection_is_one_clear_error_and_changes_nothing(
     assert "never" not in [one["snapshot"] for one in listed]
 
 
+@pytest.mark.long
 def test_the_playbooks_take_and_restore(playbook: Any, ask: Any) -> None:
     snapshot, back = (str(PLAYBOOKS / name) for name in ("snapshot.yml", "restore.yml"))
     named = {"snapshot": "by-hand"}

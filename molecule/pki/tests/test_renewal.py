@@ -69,6 +69,7 @@ def test_no_key_is_ever_shown(hosts: dict[str, Any], playbook: Playbook, secrets
     assert (secrets / "passphrase").read_text().strip() not in shown
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", ["host.pem", "host.pem.key", "ca.pem"])
 def test_a_lost_file_comes_back(hosts: dict[str, Any], playbook: Playbook, lost: str) -> None:
     """Whatever an interrupted run or an accident left out."""
@@ -100,6 +101,7 @@ def test_a_certificate_of_another_host_is_refused(playbook: Playbook, secrets: P
     assert wrong.changes["pki-site"] == 0
 
 
+@pytest.mark.long
 def test_the_authority_is_replaced_in_three_runs(
     hosts: dict[str, Any], playbook: Playbook, secrets: Path
 ) -> None:
