@@ -67,6 +67,9 @@ INVENTORY_CHECKS: tuple[Check, ...] = (
     edge.virtual_address,
     edge.vrrp,
     edge.upstreams,
+    edge.known_to_nodes,
+    edge.trusted_by_address,
+    edge.names_that_prove_nothing,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from ansible.module_utils.preflight.model import Host, Inventory, Mistake, items
+from ansible.module_utils.preflight.model import Host, Inventory, Mistake, items, strings
 from ansible.module_utils.preflight.topology import ip, is_hostname
 
 VIP = "edge_vip_address"
@@ -189,3 +189,49 @@ def upstreams(inventory: Inventory) -> Iterator[Mistake]:
                 "leaves the proxy with nothing behind it",
                 "leave it to group_vars/all/wiring.yml, or list the application hosts",
             )
+
+
+def known_to_nodes(inventory: Inventory) -> Iterator[Mistake]:
+    """An application host cuts off an edge that it does not know by name."""
+    edges = [host.name for host in inventory.group("edge")]
+    for host in inventory.group("app"):
+        listed = [str(name).lower() for name in strings(host.get("app_edges"))]
+        missing = [name for name in edges if name.lower() not in listed]
+        if missing:
+            yield Mistake(
+                host.name,
+                "app_edges",
+                ", ".join(listed) or "[]",
+                f"does not have {', '.join(missing)}, whose readers the host would cut off",
+                "leave it to group_vars/all/wiring.yml, or list every edge host by its name",
+            )
+
+
+def trusted_by_address(inventory: Inventory) -> Iterator[Mistake]:
+    """Edges are known by certificate, and the application takes one way only."""
+    for host in inventory.group("app"):
+        settings = host.get("app_settings")
+        server = settings.get("server") if isinstance(settings, dict) else None
+        if isinstance(server, dict) and server.get("trusted_proxies"):
+            yield Mistake(
+                host.name,
+                "app_settings.server.trusted_proxies",
+                ", ".join(strings(server["trusted_proxies"])),
+                "names proxies by address, and the application knows them by certificate",
+                "give the proxy a certificate of the internal authority, and its name to app_edges",
+            )
+
+
+def names_that_prove_nothing(inventory: Inventory) -> Iterator[Mistake]:
+    """The certificate of every host says localhost, so no host is known by that."""
+    for tier in ("edge", "app", "ops"):
+        for host in inventory.group(tier):
+            if host.name.lower() == "localhost" and inventory.group("app"):
+                yield Mistake(
+                    host.name,
+                    "inventory_hostname",
+                    host.name,
+                    "is in the certificate of every host, so no application host knows who calls",
+                    "give the host a name of its own and put localhost into ansible_host",
+                )
+                return

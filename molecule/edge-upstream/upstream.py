@@ -58,7 +58,11 @@ class Node(BaseHTTPRequestHandler):
         """Answer with the node's name, its counters and the request as it arrived."""
         seen = {name.lower(): value for name, value in self.headers.items()}
         counted = {"served": type(self).served, "refused": type(self).refused}
-        text = json.dumps({"node": NAME, **counted, "target": self.path, "headers": seen})
+        shown = self.connection.getpeercert()  # type: ignore[attr-defined]
+        caller = [name for _, name in shown["subjectAltName"]]
+        text = json.dumps(
+            {"node": NAME, **counted, "target": self.path, "headers": seen, "caller": caller}
+        )
         self.answer(200, "application/json", text)
 
     def answer(self, status: int, kind: str, text: str, more: dict[str, str] | None = None) -> None:
@@ -94,6 +98,9 @@ def main() -> None:
     """Serve until killed."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATE, f"{CERTIFICATE}.key")
+    # As the application does: who shows no certificate is not answered, not even for /ready.
+    context.load_verify_locations("/etc/upstream/ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
     server = ThreadingHTTPServer(("", PORT), Node)
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False

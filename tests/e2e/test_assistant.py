@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.e2e.conftest import Host, Lab, Reader
+from tests.e2e.conftest import AS_THIS_HOST, Host, Lab, Reader
 
 GRADIO = "/assistant/gradio_api"
 PATHS = (
@@ -52,8 +52,8 @@ def _body(**changed: Any) -> bytes:
 
 def slowest_answer(node: Host) -> float:
     """Ask a node for a while whether it lives, and return how long the slowest answer took."""
-    probe = "curl -s -o /dev/null -m 10 -w '%{http_code} %{time_total}' --cacert"
-    ask = f"{probe} /etc/research-pki/ca.pem https://{node.name}:7860/live; echo; sleep 0.2"
+    probe = f"curl -s -o /dev/null -m 10 -w '%{{http_code}} %{{time_total}}' {AS_THIS_HOST}"
+    ask = f"{probe} https://{node.name}:7860/live; echo; sleep 0.2"
     told = node.check(f"for _ in $(seq {WATCHED}); do {ask}; done", timeout=120).splitlines()
     assert {line.split()[0] for line in told} == {"200"}, f"{node.name}: {Counter(told)}"
     return max(float(line.split()[1]) for line in told)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Lab, Reader
+from tests.e2e.conftest import AS_THIS_HOST, Lab, Reader
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +76,7 @@ def test_every_application_node_answers_alike(lab: Lab, reader: Reader) -> None:
     """A search is in its URL, so it works on any node."""
     totals = {
         host.name: host.check(
-            "curl --silent --fail --cacert /etc/research-pki/ca.pem "
+            f"curl --silent --fail {AS_THIS_HOST} "
             f"'https://{host.name}:7860/api/search?q=parsing' | python3 -c "
             "'import json, sys; print(json.load(sys.stdin)[\"total\"])'"
         ).strip()

@@ -37,6 +37,7 @@ edge:
     - {{name: app1, address: 10.0.0.20, port: 7860}}
     - {{name: app2, address: 10.0.0.21, port: 7860}}
 app:
+  app_edges: [edge1, edge2]
   app_opensearch_urls: ["https://os1:9200"]
   app_opensearch_password: OpensearchOfTheApp4
   app_cache_password: CacheOfTheApplication5

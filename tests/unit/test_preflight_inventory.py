@@ -43,7 +43,8 @@ MISTAKES = {
         ["group app", "group cache", "put at least one host into cache"],
     ),
     "name that is no hostname": (
-        "groups: {edge: [edge1, edge_2]}\nedge: {edge_vrrp_peers: "
+        "groups: {edge: [edge1, edge_2]}\n"
+        "app: {app_edges: [edge1, edge_2]}\nedge: {edge_vrrp_peers: "
         "[{name: edge1, address: 10.0.0.10}, {name: edge_2, address: 10.0.0.11}]}",
         ["inventory_hostname = edge_2", "lower-case letters, digits and hyphens"],
     ),
@@ -115,6 +116,22 @@ MISTAKES = {
     "edge without upstreams": (
         "edge: {edge_upstreams: []}",
         ["edge_upstreams = []", "list the application hosts"],
+    ),
+    "edge that the application hosts do not know": (
+        "app1: {app_edges: [EDGE1]}",
+        ["app_edges = edge1", "does not have edge2", "list every edge host by its name"],
+    ),
+    "proxies known by address": (
+        "app2: {app_settings: {server: {trusted_proxies: [10.0.0.10]}}}",
+        ["app_settings.server.trusted_proxies = 10.0.0.10", "by certificate", "app_edges"],
+    ),
+    "edge that is called as every host": (
+        "groups: {edge: [localhost]}\napp: {app_edges: [localhost]}\nedge: {edge_vrrp_peers: []}",
+        ["inventory_hostname = localhost", "certificate of every host", "a name of its own"],
+    ),
+    "variable of an earlier release": (
+        "app: {app_trusted_proxies: [10.0.0.10]}",
+        ["app_trusted_proxies", "10.0.0.10"],
     ),
     "unknown proxy": (
         "edge: {edge_proxy: ngnix}",
@@ -344,7 +361,8 @@ def test_one_host_in_every_group_passes() -> None:
     groups = ", ".join(f"{group}: [single]" for group in every)
     inventory = build(
         f"groups: {{{groups}}}\n"
-        "single: {edge_vip_address: '', edge_vrrp_peers: [], cache_primary: single, "
+        "single: {edge_vip_address: '', edge_vrrp_peers: [], app_edges: [single], "
+        "cache_primary: single, "
         "opensearch_index_replicas: 0, cache_min_replicas: 0}"
     )
     assert sentences(inventory_mistakes(inventory), inventory.groups) == []

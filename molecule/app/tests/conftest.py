@@ -36,16 +36,57 @@ def hosts() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def get(ephemeral: Path) -> Get:
-    """Return a function that asks a host over verified TLS: status, and the JSON or the text."""
-    trusted = ssl.create_default_context(cafile=str(ephemeral / "pki" / "ca.pem"))
+def caller(ephemeral: Path) -> Callable[[str], ssl.SSLContext]:
+    """Return a function that makes a caller: one with a certificate of this name, or ("") none."""
 
-    def ask(name: str, path: str, timeout: float = 10) -> tuple[int, Any]:
+    def make(name: str) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(ephemeral / "pki" / "ca.pem"))
+        if name:
+            context.load_cert_chain(client_certificate(ephemeral, name))
+        return context
+
+    return make
+
+
+def client_certificate(folder: Path, name: str) -> Path:
+    """Return a key and its certificate of the scenario's authority in one file, made once."""
+    made = folder / f"{name}.pem"
+    if made.exists():
+        return made
+    key, request, names = (folder / f"{name}.{suffix}" for suffix in ("key", "csr", "ext"))
+    names.write_text(f"subjectAltName=DNS:{name}\nextendedKeyUsage=clientAuth\n")
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key)
+    openssl("req", *new_key, "-subj", f"/CN={name}", "-out", request)
+    authority = ("-CA", folder / "pki/ca.pem", "-CAkey", folder / "pki/ca.key")
+    serial = ("-CAcreateserial", "-CAserial", folder / "clients.srl")
+    signing = (*authority, "-passin", f"file:{folder / 'ca'}", *serial, "-days", "2")
+    signed = openssl("x509", "-req", "-in", request, "-extfile", names, *signing)
+    made.write_text(key.read_text() + signed)
+    return made
+
+
+def openssl(*arguments: object) -> str:
+    """Run openssl, and return what it prints."""
+    command = ["openssl", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="session")
+def get(caller: Callable[[str], ssl.SSLContext]) -> Get:
+    """Return a function that asks a host over verified TLS: status, and the JSON or the text."""
+
+    def ask(
+        name: str,
+        path: str,
+        timeout: float = 10,
+        shown: str = "ops-of-the-tests",
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
         connection = http.client.HTTPSConnection(
-            ADDRESSES[name], 7860, context=trusted, timeout=timeout
+            ADDRESSES[name], 7860, context=caller(shown), timeout=timeout
         )
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers or {})
             answer = connection.getresponse()
             body = answer.read().decode()
         finally:
@@ -56,15 +97,17 @@ def get(ephemeral: Path) -> Get:
     return ask
 
 
-def command(**variables: Any) -> list[str]:
+def command(*arguments: str, **variables: Any) -> list[str]:
     """Compose a run of the product's playbook on the scenario's hosts.
 
+    :param arguments: more of ansible-playbook's own
     :param variables: for its ``--extra-vars``
     """
     return [
         "ansible-playbook",
         f"--inventory={SCENARIO.parent / 'shared' / 'connection.yml'}",
         f"--inventory={SCENARIO / 'inventory.yml'}",
+        *arguments,
         f"--extra-vars={json.dumps(variables)}",
         str(PROJECT / "playbooks" / "app.yml"),
     ]
@@ -86,10 +129,14 @@ def start_playbook() -> Callable[..., subprocess.Popen[bytes]]:
 def playbook() -> Playbook:
     """Return a function that runs the playbook to its end."""
 
-    def run(**variables: Any) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0"}
         return subprocess.run(
-            command(**variables), capture_output=True, text=True, check=False, env=environment
+            command(*arguments, **variables),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
         )
 
     return run

@@ -120,3 +120,36 @@ def test_a_run_that_was_killed_is_taken_up_where_it_stopped(
     assert re.findall(r"changed=(\d+)", again.stdout) == ["0", "0"], again.stdout
     assert {name: main_pid(name) for name in NAMES} == after
     assert [get(name, "/live")[0] for name in NAMES] == [200, 200]
+
+
+EDGE_THAT_IS_AWAY = "all: {children: {edge: {hosts: {app-edge: {base_address: 10.78.0.79}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((), "app-edge"), (("--limit=app",), "app-edge was not reached in this run")],
+    ids=["edge is away", "edge is left out"],
+)
+def test_no_host_begins_to_ask_for_certificates_before_the_edges_show_theirs(
+    hosts: dict[str, Any],
+    get: Get,
+    main_pid: Pid,
+    playbook: Playbook,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    """The settings are those of a release that asked nobody for one."""
+    edges, settings = tmp_path / "edges.yml", "/etc/research-app/settings.toml"
+    edges.write_text(EDGE_THAT_IS_AWAY)
+    before = {name: main_pid(name) for name in NAMES}
+    hosts["app-1"].run_test(f"sed -i.now '/^edges = /d; /^clients = /d' {settings}")
+    earlier = hosts["app-1"].check_output(f"cat {settings}")
+    try:
+        done = playbook(f"--inventory={edges}", *arguments)
+        assert done.returncode != 0 and said in " ".join(done.stdout.split()), done.stdout
+        assert hosts["app-1"].check_output(f"cat {settings}") == earlier
+        assert {name: main_pid(name) for name in NAMES} == before
+    finally:
+        hosts["app-1"].run_test(f"mv {settings}.now {settings}")
+    assert [get(name, "/live")[0] for name in NAMES] == [200, 200]

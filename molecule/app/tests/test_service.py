@@ -153,10 +153,28 @@ def test_a_command_reads_its_input(hosts: dict[str, Any]) -> None:
     assert "OpenSearch: " in given.stderr
 
 
+@pytest.mark.parametrize("shown", ["", "app-2", "edge-of-the-tests.evil"])
+@pytest.mark.parametrize("path", ["/live", "/ready", "/metrics", "/"])
+def test_who_is_no_edge_and_no_client_is_cut_off(get: Get, shown: str, path: str) -> None:
+    """Its certificate may be of the same authority: hosts are told apart by name."""
+    with pytest.raises(OSError, match=r"(?i)certificate|reset|closed|EOF"):
+        get("app-1", path, shown=shown)
+
+
+@pytest.mark.parametrize(
+    ("shown", "status"), [("edge-of-the-tests", 200), ("ops-of-the-tests", 403)]
+)
+def test_an_edge_alone_says_for_whom_it_asks(get: Get, shown: str, status: int) -> None:
+    """Metrics are for the host itself here: that is who an edge says, and nobody else may."""
+    forwarded = {"X-Forwarded-For": "127.0.0.1"}
+    assert get("app-1", "/metrics", shown=shown, headers=forwarded)[0] == status
+
+
 def test_metrics_are_for_the_monitoring_hosts(hosts: dict[str, Any], get: Get) -> None:
     assert get("app-1", "/metrics")[0] == 403
+    shown = "--cert /etc/research-pki/host.pem --key /etc/research-pki/host.pem.key"
     asked = hosts["app-1"].check_output(
-        "curl --silent --insecure --resolve app-1:7860:127.0.0.1 https://app-1:7860/metrics"
+        f"curl --silent --insecure {shown} --resolve app-1:7860:127.0.0.1 https://app-1:7860/metrics"
     )
     assert "search_requests_total" in asked
 

@@ -192,7 +192,8 @@ class Site:
     def asked_directly(self) -> list[dict[str, Any]]:
         """Return what each node says of itself, past the edges."""
         urls = [f"https://{self.app_address}:{port}/" for port in (7861, 7862)]
-        return [yaml.safe_load(self.on_app(f"curl -sSk {url}").stdout) for url in urls]
+        shown = "--cert /etc/upstream/app1.pem --key /etc/upstream/app1.pem.key"
+        return [yaml.safe_load(self.on_app(f"curl -sSk {shown} {url}").stdout) for url in urls]
 
     def serving(self) -> set[str]:
         """Return the nodes that answer new readers of the first edge, or statuses of failures."""

@@ -37,6 +37,38 @@ SPOOFED = {
 }
 
 
+# --- who the edge is, to the nodes
+
+
+def test_the_edge_shows_its_certificate_to_the_nodes(site: Site) -> None:
+    """Without it they answer nobody, and do not count as ready either."""
+    for path in ("/", "/api/search"):
+        assert fetch(site.edge, path).json()["caller"] == ["edge", SERVICE, ALIAS]
+    key = site.run("stat --format='%U %G %a' /etc/research-pki/host.pem.key").stdout
+    assert key.split() == ["root", "root", "600"]
+
+
+def test_a_renewed_certificate_is_shown_after_a_reload(disturbed: Site) -> None:
+    pki, pid = "/etc/research-pki", f"systemctl show -P MainPID {disturbed.proxy}"
+    before = disturbed.run(pid).stdout
+    made = (
+        f"cp -a {pki}/host.pem {pki}/host.pem.before && cp -a {pki}/host.pem.key {pki}/key.before"
+    )
+    disturbed.run(made)
+    try:
+        for suffix in ("", ".key"):
+            renewed = (EPHEMERAL / f"pki/edge-renewed.pem{suffix}").read_text()
+            disturbed.run(f"cat >{pki}/host.pem{suffix} <<'END'\n{renewed}END")
+        assert "reloaded" in disturbed.run("research-edge apply").stdout
+        eventually(lambda: "renewed.test" in fetch(disturbed.edge, "/").json()["caller"])
+        assert disturbed.run(pid).stdout == before
+    finally:
+        disturbed.run(
+            f"mv {pki}/host.pem.before {pki}/host.pem; mv {pki}/key.before {pki}/host.pem.key; "
+            "research-edge apply"
+        )
+
+
 # --- the way in
 
 

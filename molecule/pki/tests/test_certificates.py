@@ -112,3 +112,18 @@ def test_the_provided_certificate_is_used(hosts: dict[str, Any], secrets: Path) 
     host = hosts["pki-site"]
     assert host.file(f"{PKI}/host.pem").content_string == site("host.pem")
     assert host.file(f"{PKI}/host.pem.key").content_string == site("host.key")
+
+
+def test_a_host_with_a_provided_certificate_has_another_to_prove_who_it_is(
+    hosts: dict[str, Any],
+) -> None:
+    """A site's certificate may be for servers only, or for all hosts of a domain."""
+    shown = "openssl x509 -noout -subject -ext subjectAltName,extendedKeyUsage"
+    client = hosts["pki-site"].check_output(f"{shown} -in {PKI}/client.pem")
+    assert "DNS:pki-site" in client and "TLS Web Client Authentication" in client
+    assert "localhost" not in client and "Server Authentication" not in client
+    verify = f"openssl verify -purpose sslclient -CAfile {PKI}/ca.pem {PKI}/client.pem"
+    assert hosts["pki-site"].run(verify).rc == 0
+    key = hosts["pki-site"].file(f"{PKI}/client.pem.key")
+    assert (key.user, key.group, key.mode) == ("root", "root", 0o600)
+    assert not hosts["pki-1"].file(f"{PKI}/client.pem").exists
