@@ -1,4 +1,4 @@
-"""Filter that turns the firewall rules of the roles into addresses."""
+"""Filters that turn what roles say of their connections into addresses."""
 
 from __future__ import annotations
 
@@ -94,6 +94,58 @@ def resolve_rules(
         if _lets_in(rule, groups, hostvars, host)
     )
     return _unique(itertools.chain(outside, tiers), "destination")
+
+
+def resolve_units(
+    units: Sequence[Mapping[str, Any]],
+    groups: Mapping[str, Sequence[str]],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    host: str,
+    peers: Sequence[Mapping[str, Any]],
+    nameservers: Sequence[str] = (),
+    more: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, list[str]]:
+    """Return the addresses with which each systemd unit may exchange packets, for IPAddressAllow=.
+
+    A unit that talks to anybody is left out: a list that holds everything forbids nothing.
+
+    :param units: what roles export. Each has C(units) (names), C(from) (the firewall rules that let
+        others in), C(to) (groups, addresses, networks or C(any) that it calls besides) and
+        C(calls_tiers), whether it calls the hosts whose rules let this host's group in
+    :param groups: group -> hosts
+    :param hostvars: host -> variables
+    :param host: the host that the units run on
+    :param peers: C(name) and C(rules) of all hosts
+    :param nameservers: addresses of the host's name servers
+    :param more: unit -> further addresses, networks or C(any)
+    :raises AnsibleFilterError: where an address cannot be found
+    """
+    own = ["localhost", _address("of its units", host, hostvars[host]), *nameservers]
+    tiers = [
+        _address("of its units", peer["name"], hostvars[peer["name"]])
+        for peer in peers
+        if any(_lets_in_group(rule, groups, host) for rule in peer["rules"])
+    ]
+    resolved: dict[str, list[str]] = {}
+    for entry in units:
+        rules = entry.get("from") or []
+        callers = [found[-1] for found in _resolve(rules, "from", groups, hostvars, host)]
+        for unit in entry["units"]:
+            named = [*(entry.get("to") or []), *(more or {}).get(unit, ())]
+            called = [
+                address
+                for item in named
+                for address in _peers(unit, "to", str(item), groups, hostvars, host)
+            ]
+            allowed = [*own, *callers, *(tiers if entry.get("calls_tiers") else []), *called]
+            if "any" not in allowed:
+                resolved[unit] = list(dict.fromkeys(allowed))
+    return resolved
+
+
+def _lets_in_group(rule: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> bool:
+    """Return whether a rule of another host is for a tier that this one belongs to."""
+    return any(host in groups.get(str(item), ()) for item in rule["from"])
 
 
 def _resolve(
@@ -210,4 +262,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"firewall_rules": resolve_rules}
+        return {"firewall_rules": resolve_rules, "unit_addresses": resolve_units}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.systemd_units import (
+    FILTERS,
     Systemd,
     UnitError,
     newest_change,
@@ -39,9 +40,11 @@ options:
         elements: path
         default: []
       action:
-        description: What makes the unit read its files again.
+        description: >-
+          What makes the unit read its files again. C(filter) puts a new list of addresses
+          (IPAddressAllow=) into force while it runs, C(unfilter) ends one that is gone.
         type: str
-        choices: [reload, restart]
+        choices: [reload, restart, filter, unfilter]
         default: restart
       running:
         description: >-
@@ -80,7 +83,7 @@ notes:
 UNIT_SPEC = {
     "name": {"type": "str", "required": True},
     "files": {"type": "list", "elements": "path", "default": []},
-    "action": {"type": "str", "choices": ["reload", "restart"], "default": "restart"},
+    "action": {"type": "str", "choices": ["reload", "restart", *FILTERS], "default": "restart"},
     "running": {"type": "bool", "default": True},
 }
 

@@ -20,6 +20,10 @@ PROPERTIES = (
     "StateChangeTimestamp",
     "NeedDaemonReload",
 )
+# Lists of addresses that a running unit may exchange packets with (IPAddressAllow=): systemd reads
+# new ones, and keeps to them when one of the unit's properties is set.
+FILTERS = {"filter": "IPAddressDeny=any", "unfilter": "IPAddressDeny="}
+SET_AT_RUNTIME = "/run/systemd/system.control/{unit}.d/50-IPAddressDeny.conf"
 
 
 class UnitError(Exception):
@@ -49,12 +53,15 @@ class UnitState:
     changed_at: float
     # Its files on disk are not those that systemd has read.
     unread: bool = False
+    # Since the epoch: when a new list of addresses was last put into force while it ran.
+    filtered_at: float = 0.0
 
     @classmethod
-    def from_properties(cls, properties: Mapping[str, str]) -> UnitState:
+    def from_properties(cls, properties: Mapping[str, str], filtered_at: float = 0.0) -> UnitState:
         """Build from what ``systemctl show`` prints.
 
         :param properties: property -> value
+        :param filtered_at: when a list of addresses was last put into force
         """
         tried = properties.get("ConditionTimestampMonotonic", "0") not in ("", "0")
         return cls(
@@ -64,6 +71,7 @@ class UnitState:
             held_back=tried and properties.get("ConditionResult") == "no",
             changed_at=_timestamp(properties.get("StateChangeTimestamp", "")),
             unread=properties.get("NeedDaemonReload") == "yes",
+            filtered_at=filtered_at,
         )
 
 
@@ -99,7 +107,8 @@ def plan(wanted: WantedUnit, state: UnitState, newest: float, check_mode: bool) 
     if wanted.running and state.enabled == "disabled":
         steps.append("enable")
     if state.active in ("active", "reloading"):
-        if newest > state.changed_at:
+        done_at = [state.changed_at, *([state.filtered_at] if wanted.action in FILTERS else [])]
+        if newest > max(done_at):
             steps.append(wanted.action)
     elif wanted.running and state.held_back:
         note = f"{wanted.name} is off: the conditions in its unit do not hold on this host"
@@ -126,7 +135,10 @@ class Systemd:
         if len(blocks) != len(names):
             raise UnitError(f"systemctl show failed: {err.strip() or out.strip()}")
         return {
-            name: UnitState.from_properties(dict(line.split("=", 1) for line in block.splitlines()))
+            name: UnitState.from_properties(
+                dict(line.split("=", 1) for line in block.splitlines()),
+                newest_change([SET_AT_RUNTIME.format(unit=name)]),
+            )
             for name, block in zip(names, blocks, strict=True)
         }
 
@@ -142,11 +154,15 @@ class Systemd:
     def do(self, verb: str, name: str) -> None:
         """Do one thing to a unit.
 
-        :param verb: enable, start, reload or restart
+        :param verb: enable, start, reload, restart, filter or unfilter
         :param name: the unit
         :raises UnitError: where it fails, with the last of its log
         """
-        code, out, err = self._run(["systemctl", verb, "--", name])
+        if verb in FILTERS:
+            command = ["systemctl", "set-property", "--runtime", "--", name, FILTERS[verb]]
+        else:
+            command = ["systemctl", verb, "--", name]
+        code, out, err = self._run(command)
         if code != 0:
             _, log, _ = self._run(["journalctl", "-n", "8", "--no-pager", "-o", "cat", "-u", name])
             said = (err.strip() or out.strip()) + "\n" + log.strip()

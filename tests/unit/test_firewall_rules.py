@@ -1,4 +1,4 @@
-"""The filter that turns the firewall rules of the roles into addresses."""
+"""The filters that turn what roles say of their connections into addresses."""
 
 from __future__ import annotations
 
@@ -23,13 +23,19 @@ Resolve = Callable[..., list[dict[str, str]]]
 
 
 @pytest.fixture(scope="module")
-def resolve(project: Path) -> Resolve:
+def filters(project: Path) -> dict[str, Callable[..., Any]]:
     path = project / "filter_plugins/firewall_rules.py"
     spec = importlib.util.spec_from_file_location("firewall_rules", path)
     assert spec and spec.loader
     plugin = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plugin)
-    found: Resolve = plugin.FilterModule().filters()["firewall_rules"]
+    found: dict[str, Callable[..., Any]] = plugin.FilterModule().filters()
+    return found
+
+
+@pytest.fixture(scope="module")
+def resolve(filters: dict[str, Callable[..., Any]]) -> Resolve:
+    found = filters["firewall_rules"]
     known = {**GROUPS, "bad": ["odd"], "n": ["named"]}
     return lambda rules, host="os1", peers=None: found(rules, known, HOSTVARS, host, peers)
 
@@ -110,3 +116,49 @@ def test_mistakes(resolve: Resolve, rule: dict[str, Any], sentence: str) -> None
     with pytest.raises(AnsibleFilterError) as refused:
         resolve([{"name": "x", **rule}])
     assert sentence in str(refused.value)
+
+
+SEARCH = {"name": "search", "port": 9200, "from": ["app", "os"]}
+PAGE = {"name": "page", "port": 443, "from": ["any"]}
+SSH = {"name": "ssh", "port": 22, "from": ["10.9.9.0/24"]}
+PEERS = [
+    {"name": "os1", "rules": [SSH, SEARCH]},
+    {"name": "app1", "rules": [SSH, PAGE, {"name": "app", "port": 7860, "from": ["os"]}]},
+    {"name": "app2", "rules": [SSH, PAGE]},
+]
+OWN = {"os1": ["localhost", "10.0.0.31"], "app1": ["localhost", "10.0.0.21"]}
+
+
+@pytest.mark.parametrize(
+    ("host", "entry", "expected"),
+    [
+        ("os1", {}, []),
+        ("os1", {"from": [SEARCH]}, ["10.0.0.21", "10.0.0.22"]),
+        ("os1", {"from": [SEARCH], "to": ["app"]}, ["10.0.0.21", "10.0.0.22"]),
+        ("os1", {"calls_tiers": True}, ["10.0.0.21"]),
+        ("app1", {"calls_tiers": True}, ["10.0.0.31"]),
+        ("app1", {"to": ["192.0.2.0/24", "2001:db8::1"]}, ["192.0.2.0/24", "2001:db8::1"]),
+        ("app1", {"from": [PAGE]}, None),
+        ("app1", {"to": ["any"], "calls_tiers": True}, None),
+    ],
+)
+def test_a_unit_exchanges_packets_with_its_host_and_whom_its_role_names(
+    filters: dict[str, Callable[..., Any]],
+    host: str,
+    entry: dict[str, Any],
+    expected: list[str] | None,
+) -> None:
+    """Who lets in anybody, or an administrator's network, is no tier that a unit calls."""
+    units = [{"units": ["x.service"], **entry}]
+    found = filters["unit_addresses"](units, GROUPS, HOSTVARS, host, PEERS)
+    assert found == ({} if expected is None else {"x.service": [*OWN[host], *expected]})
+
+
+def test_a_unit_asks_name_servers_and_what_the_site_adds_to_it(
+    filters: dict[str, Callable[..., Any]],
+) -> None:
+    units = [{"units": ["x.service", "y.service", "z.service"]}]
+    more = {"y.service": ["192.0.2.7"], "z.service": ["any"]}
+    found = filters["unit_addresses"](units, GROUPS, HOSTVARS, "os1", PEERS, ["10.0.0.53"], more)
+    always = [*OWN["os1"], "10.0.0.53"]
+    assert found == {"x.service": always, "y.service": [*always, "192.0.2.7"]}

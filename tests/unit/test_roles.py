@@ -29,6 +29,9 @@ KEYWORDS = {
 FQCN = re.compile(r"[a-z_]+\.[a-z_]+\.[a-z_0-9]+")
 PLATFORMS = {"Debian": {"trixie", "bookworm"}, "Ubuntu": {"noble"}}
 
+# Units without a list of whom they may exchange packets with, as roles/base/meta/exports.yml says.
+UNLISTED = {"ssh.service", "cron.service"}
+
 pytestmark = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 
 
@@ -168,3 +171,17 @@ def test_a_service_names_its_units(role: Path) -> None:
         units = exports.get("units")
         assert units, f"roles/{role.name}/meta/exports.yml lacks units: [NAME.service, …]"
         assert all(unit.endswith(".service") for unit in units)
+
+
+def test_each_unit_says_with_whom_it_works(role: Path) -> None:
+    """So that no unit is forgotten: its address list is in it, or made from the role's exports."""
+    files = [path for path in role.glob("templates/**/*.service*/**/*") if path.is_file()]
+    files += [path for path in role.glob("templates/**/*.service*") if path.is_file()]
+    written = {
+        next(part for part in reversed(path.parts) if ".service" in part).partition(".service")[0]
+        for path in files
+        if "IPAddressDeny=any" not in path.read_text()
+    }
+    listed = (load(role / "meta/exports.yml") or {}).get("unit_peers", [])
+    named = {unit for entry in listed for unit in entry["units"]}
+    assert {f"{name}.service" for name in written} <= named | UNLISTED

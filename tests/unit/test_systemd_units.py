@@ -16,9 +16,9 @@ from ansible.module_utils.systemd_units import (
 )
 
 
-def state(**properties: str) -> UnitState:
+def state(**properties: Any) -> UnitState:
     given = {"load": "loaded", "active": "active", "enabled": "enabled", "held_back": False}
-    return UnitState(**{**given, "changed_at": 100.0, **properties})  # type: ignore[arg-type]
+    return UnitState(**{**given, "changed_at": 100.0, **properties})
 
 
 def unit(action: str = "restart", running: bool = True) -> WantedUnit:
@@ -31,6 +31,11 @@ def unit(action: str = "restart", running: bool = True) -> WantedUnit:
         (unit(), state(), 99.0, ()),
         (unit(), state(), 101.0, ("restart",)),
         (unit("reload"), state(), 101.0, ("reload",)),
+        (unit("restart"), state(filtered_at=102.0), 101.0, ("restart",)),
+        (unit("filter", running=False), state(), 101.0, ("filter",)),
+        (unit("filter", running=False), state(filtered_at=102.0), 101.0, ()),
+        (unit("unfilter", running=False), state(filtered_at=102.0), 103.0, ("unfilter",)),
+        (unit("filter", running=False), state(active="inactive"), 101.0, ()),
         (unit(), state(active="inactive"), 101.0, ("start",)),
         (unit(), state(active="failed", enabled="disabled"), 0.0, ("enable", "start")),
         (unit(), state(enabled="static"), 0.0, ()),
@@ -45,7 +50,7 @@ def test_steps(wanted: WantedUnit, found: UnitState, newest: float, steps: tuple
 
 
 def test_a_unit_whose_conditions_do_not_hold_is_no_failure_and_no_change() -> None:
-    found: Any = state(active="inactive", held_back=True)  # type: ignore[arg-type]
+    found: Any = state(active="inactive", held_back=True)
     result = plan(unit(), found, 0.0, check_mode=False)
     assert result.steps == ()
     assert result.note == "x.service is off: the conditions in its unit do not hold on this host"
@@ -109,3 +114,17 @@ def test_files_that_do_not_exist_do_not_count(tmp_path: Path) -> None:
     there.touch()
     assert newest_change([str(there), str(tmp_path / "not")]) == there.stat().st_mtime
     assert newest_change([str(tmp_path / "not")]) == 0.0
+
+
+@pytest.mark.parametrize(("verb", "value"), [("filter", "any"), ("unfilter", "")])
+def test_a_list_of_addresses_is_put_into_force_without_a_restart(verb: str, value: str) -> None:
+    said: list[list[str]] = []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        said.append(command)
+        return 0, "", ""
+
+    Systemd(run).do(verb, "x.service")
+    assert said == [
+        ["systemctl", "set-property", "--runtime", "--", "x.service", f"IPAddressDeny={value}"]
+    ]
