@@ -15,6 +15,7 @@ from audit.findings import Finding, not_measurable
 from audit.relay import Relay, Tunnel
 from audit.site import LOOK, Host
 
+PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 # What the roles open on purpose without TLS, by the names of their firewall rules.
 PLAIN = {"ssh", "edge-http"}
@@ -63,10 +64,12 @@ def sslyze(targets: Iterable[str], tunnel: str, authorities: str, timeout: float
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as trusted:
         trusted.write(authorities)
         trusted.flush()
-        command = [str(BIN / "sslyze"), "--mozilla_config=intermediate"]
+        command = [sys.executable, "-m", "audit.tls_scan", "--mozilla_config=intermediate"]
         command += [f"--certinfo_ca_file={trusted.name}"] if authorities else []
         command += [f"--https_tunnel={tunnel}", *targets]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            command, cwd=PROJECT, capture_output=True, text=True, timeout=timeout, check=False
+        )
     return done.stdout
 
 
