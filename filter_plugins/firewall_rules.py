@@ -29,29 +29,33 @@ options:
     description: The magic variable C(groups).
     type: dict
     required: true
-  hostvars:
-    description: The magic variable C(hostvars). Of each host C(base_address) is read.
-    type: dict
+  peers:
+    description: >-
+      C(name), C(address) and C(rules) of all hosts, as the role firewall exports them. It reads
+      them once for all hosts, since each that reads them anew templates the variables of every
+      other.
+    type: list
+    elements: dict
     required: true
   host:
     description: Name of the host that the rules are for.
     type: str
     required: true
-  peers:
+  outgoing:
     description:
-      - C(name) and C(rules) of all hosts. With it the rules are about what the host opens. They
-        have C(to) in the place of C(from), and C(destination) in the place of C(source), and name
-        what lies outside of the stack.
+      - Whether the rules are about what the host opens. They then have C(to) in the place of
+        C(from), and C(destination) in the place of C(source), and name what lies outside of the
+        stack.
       - What the hosts of the stack open to each other is no list of its own. It is added from the
         rules of the others, which tell whom they let in.
-    type: list
-    elements: dict
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
 # [{'name': 'cache', 'proto': 'tcp', 'port': '6379', 'source': '10.0.0.21'}, ...]
 resolved: "{{ [{'name': 'cache', 'port': 6379, 'from': ['app']}]
-  | firewall_rules(groups, hostvars, inventory_hostname) }}"
+  | firewall_rules(groups, firewall_peers, inventory_hostname) }}"
 """
 
 RETURN = r"""
@@ -69,29 +73,30 @@ KEYS = {"name", "port", "proto", "from", "to"}
 def resolve_rules(
     rules: Sequence[Mapping[str, Any]],
     groups: Mapping[str, Sequence[str]],
-    hostvars: Mapping[str, Mapping[str, Any]],
+    peers: Sequence[Mapping[str, Any]],
     host: str,
-    peers: Sequence[Mapping[str, Any]] | None = None,
+    outgoing: bool = False,
 ) -> list[dict[str, str]]:
     """Return one rule per peer.
 
     :param rules: rules as roles export them
     :param groups: group -> hosts
-    :param hostvars: host -> variables
+    :param peers: C(name), C(address) and C(rules) of all hosts
     :param host: the host that the rules are for
-    :param peers: C(name) and C(rules) of all hosts. With them the rules are about what the host
-        opens, and all is added that the other hosts let it in for
+    :param outgoing: whether the rules are about what the host opens; all is then added that the
+        other hosts let it in for
     :raises AnsibleFilterError: where a rule cannot be resolved
     """
-    if peers is None:
-        return _unique(_resolve(rules, "from", groups, hostvars, host), "source")
-    outside = _resolve(rules, "to", groups, hostvars, host)
+    addresses = _addresses(peers)
+    if not outgoing:
+        return _unique(_resolve(rules, "from", groups, addresses, host), "source")
+    outside = _resolve(rules, "to", groups, addresses, host)
     tiers = (
-        (*_head(rule, "from"), _address(str(rule["name"]), peer["name"], hostvars[peer["name"]]))
+        (*_head(rule, "from"), _address(str(rule["name"]), peer["name"], addresses))
         for peer in peers
         if peer["name"] != host
         for rule in peer["rules"]
-        if _lets_in(rule, groups, hostvars, host)
+        if _lets_in(rule, groups, addresses, host)
     )
     return _unique(itertools.chain(outside, tiers), "destination")
 
@@ -99,9 +104,8 @@ def resolve_rules(
 def resolve_units(
     units: Sequence[Mapping[str, Any]],
     groups: Mapping[str, Sequence[str]],
-    hostvars: Mapping[str, Mapping[str, Any]],
-    host: str,
     peers: Sequence[Mapping[str, Any]],
+    host: str,
     nameservers: Sequence[str] = (),
     more: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, list[str]]:
@@ -113,34 +117,38 @@ def resolve_units(
         others in), C(to) (groups, addresses, networks or C(any) that it calls besides) and
         C(calls_tiers), whether it calls the hosts whose rules let this host's group in
     :param groups: group -> hosts
-    :param hostvars: host -> variables
+    :param peers: C(name), C(address) and C(rules) of all hosts
     :param host: the host that the units run on
-    :param peers: C(name) and C(rules) of all hosts
     :param nameservers: addresses of the host's name servers
     :param more: unit -> further addresses, networks or C(any)
     :raises AnsibleFilterError: where an address cannot be found
     """
-    own = ["localhost", _address("of its units", host, hostvars[host]), *nameservers]
+    addresses = _addresses(peers)
+    own = ["localhost", _address("of its units", host, addresses), *nameservers]
     tiers = [
-        _address("of its units", peer["name"], hostvars[peer["name"]])
+        _address("of its units", peer["name"], addresses)
         for peer in peers
         if any(_lets_in_group(rule, groups, host) for rule in peer["rules"])
     ]
     resolved: dict[str, list[str]] = {}
     for entry in units:
         rules = entry.get("from") or []
-        callers = [found[-1] for found in _resolve(rules, "from", groups, hostvars, host)]
+        callers = [found[-1] for found in _resolve(rules, "from", groups, addresses, host)]
         for unit in entry["units"]:
             named = [*(entry.get("to") or []), *(more or {}).get(unit, ())]
             called = [
                 address
                 for item in named
-                for address in _peers(unit, "to", str(item), groups, hostvars, host)
+                for address in _peers(unit, "to", str(item), groups, addresses, host)
             ]
             allowed = [*own, *callers, *(tiers if entry.get("calls_tiers") else []), *called]
             if "any" not in allowed:
                 resolved[unit] = list(dict.fromkeys(allowed))
     return resolved
+
+
+def _addresses(peers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {str(peer["name"]): str(peer["address"]) for peer in peers}
 
 
 def _lets_in_group(rule: Mapping[str, Any], groups: Mapping[str, Sequence[str]], host: str) -> bool:
@@ -152,21 +160,21 @@ def _resolve(
     rules: Sequence[Mapping[str, Any]],
     end: str,
     groups: Mapping[str, Sequence[str]],
-    hostvars: Mapping[str, Mapping[str, Any]],
+    addresses: Mapping[str, str],
     host: str,
 ) -> Iterator[tuple[str, str, str, str]]:
     """Yield name, protocol, port and peer."""
     for rule in rules:
         head = _head(rule, end)
         for item in rule[end]:
-            for peer in _peers(head[0], end, str(item), groups, hostvars, host):
+            for peer in _peers(head[0], end, str(item), groups, addresses, host):
                 yield (*head, peer)
 
 
 def _lets_in(
     rule: Mapping[str, Any],
     groups: Mapping[str, Sequence[str]],
-    hostvars: Mapping[str, Mapping[str, Any]],
+    addresses: Mapping[str, str],
     host: str,
 ) -> bool:
     """Return whether a rule of another host is about connections from this one."""
@@ -175,7 +183,7 @@ def _lets_in(
             return True
         if item in groups:
             continue
-        address = ip_address(_address(str(rule["name"]), host, hostvars[host]))
+        address = ip_address(_address(str(rule["name"]), host, addresses))
         if address in ip_network(item):
             return True
     return False
@@ -214,13 +222,13 @@ def _peers(
     end: str,
     item: str,
     groups: Mapping[str, Sequence[str]],
-    hostvars: Mapping[str, Mapping[str, Any]],
+    addresses: Mapping[str, str],
     host: str,
 ) -> list[str]:
     if item == "any":
         return ["any"]
     if item in groups:
-        return [_address(name, peer, hostvars[peer]) for peer in groups[item] if peer != host]
+        return [_address(name, peer, addresses) for peer in groups[item] if peer != host]
     try:
         ip_network(item)
     except ValueError as error:
@@ -239,14 +247,13 @@ def _peers(
     return [item]
 
 
-def _address(name: str, peer: str, variables: Mapping[str, Any]) -> str:
-    try:
-        address = str(variables["base_address"])
-    except KeyError:
+def _address(name: str, peer: str, addresses: Mapping[str, str]) -> str:
+    address = addresses.get(peer, "")
+    if not address:
         raise AnsibleFilterError(
             f"firewall rule {name}: host {peer} has no base_address, "
             "the address by which its peers see it"
-        ) from None
+        )
     try:
         ip_address(address)
     except ValueError:

@@ -11,12 +11,12 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 GROUPS = {"all": ["app1", "app2", "os1", "odd", "named"], "app": ["app1", "app2"], "os": ["os1"]}
-HOSTVARS: dict[str, dict[str, Any]] = {
-    "app1": {"base_address": "10.0.0.21"},
-    "app2": {"base_address": "10.0.0.22"},
-    "os1": {"base_address": "10.0.0.31"},
-    "odd": {},
-    "named": {"base_address": "named.example.org"},
+ADDRESSES = {
+    "os1": "10.0.0.31",
+    "app1": "10.0.0.21",
+    "app2": "10.0.0.22",
+    "odd": "",
+    "named": "named.example.org",
 }
 
 Resolve = Callable[..., list[dict[str, str]]]
@@ -37,7 +37,17 @@ def filters(project: Path) -> dict[str, Callable[..., Any]]:
 def resolve(filters: dict[str, Callable[..., Any]]) -> Resolve:
     found = filters["firewall_rules"]
     known = {**GROUPS, "bad": ["odd"], "n": ["named"]}
-    return lambda rules, host="os1", peers=None: found(rules, known, HOSTVARS, host, peers)
+    return lambda rules, host="os1", lets_in=None: found(
+        rules, known, peers(lets_in or {}), host, outgoing=lets_in is not None
+    )
+
+
+def peers(lets_in: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return all hosts as the role exports them, with the rules of those that have some."""
+    return [
+        {"name": name, "address": address, "rules": lets_in.get(name, [])}
+        for name, address in ADDRESSES.items()
+    ]
 
 
 def short(rules: list[dict[str, str]]) -> list[str]:
@@ -71,7 +81,7 @@ def test_one_host_in_every_group_needs_no_rules(resolve: Resolve) -> None:
 
 
 def test_what_goes_out_is_what_the_others_let_in_and_what_lies_outside(resolve: Resolve) -> None:
-    lets_in = {
+    lets_in: dict[str, list[dict[str, Any]]] = {
         "os1": [{"name": "search", "port": 9200, "from": ["app"]}],
         "app1": [{"name": "app", "port": 7860, "from": ["os", "10.0.0.0/28"]}],
         "app2": [
@@ -79,12 +89,11 @@ def test_what_goes_out_is_what_the_others_let_in_and_what_lies_outside(resolve: 
             {"name": "x", "port": 1, "from": []},
         ],
     }
-    peers = [{"name": name, "rules": rules} for name, rules in lets_in.items()]
     outside = [{"name": "dns", "proto": "udp", "port": 53, "to": ["10.9.0.1"]}]
     found = {
         host: [
             f"{rule['name']} {rule['proto']} {rule['port']} {rule['destination']}"
-            for rule in resolve(outside, host, peers)
+            for rule in resolve(outside, host, lets_in)
         ]
         for host in lets_in
     }
@@ -121,11 +130,11 @@ def test_mistakes(resolve: Resolve, rule: dict[str, Any], sentence: str) -> None
 SEARCH = {"name": "search", "port": 9200, "from": ["app", "os"]}
 PAGE = {"name": "page", "port": 443, "from": ["any"]}
 SSH = {"name": "ssh", "port": 22, "from": ["10.9.9.0/24"]}
-PEERS = [
-    {"name": "os1", "rules": [SSH, SEARCH]},
-    {"name": "app1", "rules": [SSH, PAGE, {"name": "app", "port": 7860, "from": ["os"]}]},
-    {"name": "app2", "rules": [SSH, PAGE]},
-]
+LETS_IN = {
+    "os1": [SSH, SEARCH],
+    "app1": [SSH, PAGE, {"name": "app", "port": 7860, "from": ["os"]}],
+    "app2": [SSH, PAGE],
+}
 OWN = {"os1": ["localhost", "10.0.0.31"], "app1": ["localhost", "10.0.0.21"]}
 
 
@@ -150,7 +159,7 @@ def test_a_unit_exchanges_packets_with_its_host_and_whom_its_role_names(
 ) -> None:
     """Who lets in anybody, or an administrator's network, is no tier that a unit calls."""
     units = [{"units": ["x.service"], **entry}]
-    found = filters["unit_addresses"](units, GROUPS, HOSTVARS, host, PEERS)
+    found = filters["unit_addresses"](units, GROUPS, peers(LETS_IN), host)
     assert found == ({} if expected is None else {"x.service": [*OWN[host], *expected]})
 
 
@@ -159,6 +168,6 @@ def test_a_unit_asks_name_servers_and_what_the_site_adds_to_it(
 ) -> None:
     units = [{"units": ["x.service", "y.service", "z.service"]}]
     more = {"y.service": ["192.0.2.7"], "z.service": ["any"]}
-    found = filters["unit_addresses"](units, GROUPS, HOSTVARS, "os1", PEERS, ["10.0.0.53"], more)
+    found = filters["unit_addresses"](units, GROUPS, peers(LETS_IN), "os1", ["10.0.0.53"], more)
     always = [*OWN["os1"], "10.0.0.53"]
     assert found == {"x.service": always, "y.service": [*always, "192.0.2.7"]}
