@@ -99,16 +99,51 @@ def test_a_certificate_of_another_authority_is_refused(guarded: Guarded) -> None
         client.get("/live")
 
 
-@pytest.mark.parametrize(("name", "refused"), [("edge1", 0), ("ops1", 3)])
+@pytest.mark.parametrize(("name", "status"), [("edge1", 403), ("ops1", 200)])
 def test_forwarded_headers_count_from_an_edge_alone(
-    guarded: Guarded, name: str, refused: int
+    guarded: Guarded, name: str, status: int
 ) -> None:
+    """Metrics are for this machine here, and an edge says that a reader asks."""
     with guarded.client(name) as client:
+        answer = client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.7"})
+        assert answer.status_code == status
+
+
+def test_limits_count_the_reader_that_an_edge_names(guarded: Guarded) -> None:
+    with guarded.client("edge1") as client:
         answers = [
             client.post("/api/token", headers={"X-Forwarded-For": f"192.0.2.{n}"}).status_code
-            for n in range(4)
+            for n in (1, 2, 2)
         ]
-    assert answers.count(429) == refused, answers
+    assert [status == 429 for status in answers] == [False, False, True], answers
+
+
+@pytest.mark.parametrize("path", ["/live", "/ready", "/metrics"])
+def test_a_client_that_is_no_edge_asks_how_the_node_is(guarded: Guarded, path: str) -> None:
+    with guarded.client("ops1") as client:
+        assert client.get(path).status_code != 403
+        assert client.head(path).status_code != 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *[("GET", path) for path in ("/", "/login", "/static/site.css", "/api/openapi.json")],
+        *[("GET", path) for path in ("/metrics/", "/x//metrics", "/health/x", "/live%2F", "/LIVE")],
+        *[(method, "/api/search?q=a") for method in ("GET", "HEAD")],
+        ("POST", "/api/token"),
+    ],
+)
+def test_a_client_that_is_no_edge_asks_nothing_else(
+    guarded: Guarded, method: str, path: str
+) -> None:
+    """Nor with the header of an edge; from an edge each of these is another answer."""
+    with guarded.client("ops1") as client, guarded.client("edge1") as edge:
+        for headers in ({}, {"X-Forwarded-For": "127.0.0.1"}):
+            answer = client.request(method, path, headers=headers)
+            assert answer.status_code == 403
+            assert answer.headers["Cache-Control"] == "no-store"
+        assert edge.request(method, path).status_code != 403
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,16 @@ def test_forwarded_addresses_count_from_an_edge_alone(lab: Lab) -> None:
     }
 
 
+def test_a_client_that_is_no_edge_asks_how_the_node_is_and_nothing_else(lab: Lab) -> None:
+    edge, node = lab.group("edge")[0], lab.group("app")[0]
+    for path in ("/live", "/ready", "/health", "/metrics"):
+        at_home = f"{AS_THIS_HOST} --resolve {node.name}:7860:127.0.0.1"
+        assert ask(node, node, path, at_home) == "200", path
+    for path in ("/", "/api/search?q=parsing", "/static/site.css"):
+        assert ask(node, node, path, AS_THIS_HOST) == "403", path
+        assert ask(edge, node, path, AS_THIS_HOST) == "200", path
+
+
 def test_limits_count_the_reader_behind_the_edge(lab: Lab) -> None:
     """Who guesses passwords is slowed down, whoever it says it is; another reader is not."""
     guesser, other = lab.group("cache")[:2]

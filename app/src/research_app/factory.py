@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from research_app import __version__, api, assistant, errors, logs, uploads
 from research_app.answer import api as answer_api
-from research_app.auth import assistant_gate, oidc
+from research_app.auth import assistant_gate, client_certificates, oidc
 from research_app.auth import pages as sign_in
 from research_app.auth.middleware import AuthMiddleware
 from research_app.drain import DrainMiddleware
@@ -62,6 +62,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(RatesMiddleware, rates=parts.rates, unlimited=settings.limits.unlimited)
     app.add_middleware(AuthMiddleware, auth=parts.auth)
     app.add_middleware(DrainMiddleware, drain=parts.drain)
+    app.add_middleware(client_certificates.OperationsFromOthers)
     app.add_middleware(
         RequestMiddleware,
         access_log=settings.server.access_log,

@@ -161,6 +161,12 @@ def test_who_is_no_edge_and_no_client_is_cut_off(get: Get, shown: str, path: str
         get("app-1", path, shown=shown)
 
 
+@pytest.mark.parametrize("path", ["/", "/login", "/api/search?q=parsing"])
+def test_a_client_that_is_no_edge_asks_for_no_page(get: Get, path: str) -> None:
+    assert get("app-1", path)[0] == 403
+    assert get("app-1", path, shown="edge-of-the-tests")[0] != 403
+
+
 @pytest.mark.parametrize(
     ("shown", "status"), [("edge-of-the-tests", 200), ("ops-of-the-tests", 403)]
 )

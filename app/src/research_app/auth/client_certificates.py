@@ -2,7 +2,8 @@
 
 Every host of a site has a certificate of the same authority, so a good certificate is not enough:
 its DNS name must be one of those in the settings. What a proxy says of its client (X-Forwarded-For)
-counts from an edge alone.
+counts from an edge alone, and readers come by an edge alone: who else may connect asks how the node
+is, and is refused everything else.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 logger = logging.getLogger(__name__)
 
 BY_EDGE = "by_edge"
+# What a caller may ask that is no edge, spelt like this and not otherwise.
+OPERATIONS = ("/live", "/ready", "/health", "/metrics")
+BY_EDGES_ONLY = "this host asks how the node is; all else is asked by way of an edge"
 
 
 def dns_names(certificate: dict[str, Any] | None) -> set[str]:
@@ -58,3 +64,23 @@ class ForwardedByEdges:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         by_edge = scope.get("state", {}).get(BY_EDGE, False)
         await (self._forwarded if by_edge else self._app)(scope, receive, send)
+
+
+class OperationsFromOthers:
+    """Lets callers that are no edge ask how the node is, and nothing else.
+
+    Where callers show no certificates (no `server.tls_ca`) there is nobody to tell apart.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        by_edge = scope.get("state", {}).get(BY_EDGE, True)
+        if by_edge or scope["type"] == "lifespan" or scope["path"] in OPERATIONS:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+        else:
+            refusal = JSONResponse({"detail": BY_EDGES_ONLY}, 403, {"Cache-Control": "no-store"})
+            await refusal(scope, receive, send)
