@@ -15,7 +15,7 @@ from lab import site
 # The units of each group; which of two a host has (haproxy or nginx) is up to its inventory.
 UNITS: Mapping[str, tuple[str, ...]] = {
     "edge": ("haproxy", "nginx", "keepalived"),
-    "app": ("research-app", "research-worker"),
+    "app": ("research-app", "research-worker", "research-extract"),
     "opensearch": ("opensearch",),
     "cache": ("valkey-server", "valkey-sentinel", "redis-server", "redis-sentinel"),
 }

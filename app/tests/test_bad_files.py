@@ -6,13 +6,17 @@ import asyncio
 import os
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from pdfs import CATALOG, built, encrypted, one_page, pdf, stream, words
+from reading import reading
 
 from research_app.extract import pdf as reader
-from research_app.extract.pool import ExtractionPool
+from research_app.extract.extraction import OWN, Extraction
+from research_app.extract.kinds import KINDS
 from research_app.files import FileStore
 from research_app.sources import open_source, pdf_folder
 from research_app.sources.document import Refusal, RefusedError, Workshop
@@ -21,22 +25,21 @@ GOOD = pdf("words of a good paper")
 TEXT = words("words of a good paper").encode()
 
 
-def taken(path: Path, seconds: float = 60) -> list[str]:
+def taken(path: Path, extraction: Extraction = OWN) -> list[str]:
     """What becomes of each document of a path: its text, or the reason why not."""
 
     async def run() -> list[str]:
         outcomes = []
-        async with ExtractionPool(1, seconds) as extraction:
-            workshop = Workshop(extraction.extract, FileStore(path.parent / ".store"))
-            for item in open_source(path, "paper").candidates:
-                if isinstance(item, Refusal):
-                    outcomes.append(item.reason)
-                    continue
-                try:
-                    fields = await item.load(workshop)
-                    outcomes.append(fields["passages"][0]["text"])
-                except RefusedError as error:
-                    outcomes.append(str(error))
+        workshop = Workshop(partial(extraction.soon, "pdf"), FileStore(path.parent / ".store"))
+        for item in open_source(path, "paper").candidates:
+            if isinstance(item, Refusal):
+                outcomes.append(item.reason)
+                continue
+            try:
+                fields = await item.load(workshop)
+                outcomes.append(fields["passages"][0]["text"])
+            except RefusedError as error:
+                outcomes.append(str(error))
         return outcomes
 
     return asyncio.run(run())
@@ -97,7 +100,7 @@ BAD: list[tuple[Callable[[], bytes], str]] = [
     (nested_dictionaries, "no text in it"),
     (nested_pages, "damaged"),
     (pages_of_themselves, "damaged"),
-    (packed_bomb, "damaged: it crashes the PDF reader, or needs more memory"),
+    (packed_bomb, "damaged: it crashes its reader, or needs more memory"),
 ]
 
 
@@ -123,7 +126,9 @@ def test_what_is_odd_but_can_be_read(tmp_path: Path, make: Callable[[], bytes]) 
 def test_a_file_that_takes_for_ever(tmp_path: Path) -> None:
     """Its reader is busy inside the library's own code, where no signal but the last one helps."""
     (tmp_path / "a.pdf").write_bytes(form_in_itself())
-    (reason,) = taken(tmp_path / "a.pdf", seconds=1.5)
+    hurried = replace(KINDS["pdf"], seconds=2)
+    with reading(tmp_path, pdf=hurried) as (extraction, _):
+        (reason,) = taken(tmp_path / "a.pdf", extraction)
     assert reason.startswith(("reading it takes over 2 seconds", "damaged: it crashes"))
 
 
@@ -141,7 +146,7 @@ def test_more_text_than_a_document_may_have(
     (tmp_path / "a.pdf").write_bytes(pdf("some words", "and more of them"))
     monkeypatch.setattr(reader, "MAX_CHARACTERS", 15)
     with pytest.raises(RefusedError, match="of text"):
-        reader.extract(tmp_path / "a.pdf")
+        reader.extract((tmp_path / "a.pdf").open("rb"))
 
 
 def test_the_name_of_another_kind(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 from pdfs import bars, drawn, encrypted, pdf, words
 from PIL import Image
 
-from research_app.extract import front, pool, worker
+from research_app.extract import front
+from research_app.extract.extraction import OWN
 from research_app.extract.front import abstract_from, authors_from, title_from, year_from
 from research_app.extract.layout import Box, Line
 from research_app.extract.pdf import extract, join_hyphenated
-from research_app.extract.pool import ExtractionPool
 from research_app.files import FileStore
 from research_app.sources import pdf_folder
 from research_app.sources.document import Candidate, Refusal, RefusedError, Workshop
@@ -35,19 +36,15 @@ def taken(folder: Path) -> dict[str, dict[str, Any] | str]:
 
     async def run() -> dict[str, dict[str, Any] | str]:
         found: dict[str, dict[str, Any] | str] = {}
-        async with ExtractionPool(1) as extraction:
-            workshop = Workshop(extraction.extract, FileStore(folder / ".store"))
-            for item in pdf_folder.read(folder, "paper"):
-                if isinstance(item, Refusal):
-                    found[item.source] = item.reason
-                    continue
-                try:
-                    found[item.source] = {
-                        "id": item.id,
-                        **await item.load(workshop),
-                    }
-                except RefusedError as error:
-                    found[item.source] = str(error)
+        workshop = Workshop(partial(OWN.soon, "pdf"), FileStore(folder / ".store"))
+        for item in pdf_folder.read(folder, "paper"):
+            if isinstance(item, Refusal):
+                found[item.source] = item.reason
+                continue
+            try:
+                found[item.source] = {"id": item.id, **await item.load(workshop)}
+            except RefusedError as error:
+                found[item.source] = str(error)
         return found
 
     return asyncio.run(run())
@@ -222,10 +219,8 @@ XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
         ("", {}),
     ],
 )
-def test_what_an_xmp_packet_says(tmp_path: Path, packet: str, found: dict[str, Any]) -> None:
-    path = tmp_path / "a.pdf"
-    path.write_bytes(b"%PDF-1.7 ... " + packet.encode() + b" ... %%EOF")
-    assert front.xmp_from(path) == found
+def test_what_an_xmp_packet_says(packet: str, found: dict[str, Any]) -> None:
+    assert front.xmp_from(b"%PDF-1.7 ... " + packet.encode() + b" ... %%EOF") == found
 
 
 @pytest.mark.parametrize(
@@ -274,48 +269,7 @@ def test_the_doi_is_the_one_with_its_label() -> None:
 def test_own_information(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf("words", information={"Title": "A title", "Author": "A. B."}))
-    fields = extract(path)
+    with path.open("rb") as file:
+        fields = extract(file)
     assert fields["title"] == "A title"
     assert fields["authors"] == ["A. B."]
-
-
-def test_a_worker_that_dies_or_hangs_costs_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stand-in for the worker that crashes or hangs when the file's name says so."""
-    stub = tmp_path / "stub.py"
-    stub.write_text(
-        "import os, sys, time\n"
-        "for line in sys.stdin:\n"
-        "    if 'crash' in line: os.abort()\n"
-        "    if 'hang' in line: time.sleep(60)\n"
-        "    print('{\"fields\": {}}', flush=True)\n"
-    )
-    monkeypatch.setattr(pool, "COMMAND", (str(stub),))
-
-    async def run() -> list[str]:
-        outcomes = []
-        async with ExtractionPool(1, seconds=2) as extraction:
-            for name in ("crash.pdf", "fine.pdf", "hang.pdf", "fine.pdf"):
-                try:
-                    outcomes.append(str(await extraction.extract(tmp_path / name)))
-                except RefusedError as error:
-                    outcomes.append(str(error))
-        return outcomes
-
-    assert asyncio.run(run()) == [
-        "damaged: it crashes the PDF reader, or needs more memory than one file may take",
-        "{}",
-        "reading it takes over 2 seconds",
-        "{}",
-    ]
-
-
-def test_the_worker_answers_whatever_happens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(_: Path) -> dict[str, Any]:
-        raise KeyError("x")
-
-    monkeypatch.setattr(worker, "extract", broken)
-    assert worker.answer(tmp_path) == b'{"refused":"cannot be read (KeyError)"}'

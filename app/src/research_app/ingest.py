@@ -16,12 +16,12 @@ from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import ConnectionError as UnreachableError
 from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 
-from research_app.extract.pool import ExtractionPool
+from research_app.extract.extraction import OWN, Extraction
 from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError, describe
 from research_app.index.quarantine import MAX_ENTRIES_PER_RUN, Quarantine
 from research_app.index.vectors import meanings
-from research_app.refusal import NotNowError
+from research_app.refusal import NotNowError, ReaderAwayError
 from research_app.search.meaning import Meaning
 from research_app.sources.document import Candidate, Refusal, Source, Workshop
 from research_app.sources.outcome import refusal
@@ -119,7 +119,9 @@ class Ingest:
         index: str,
         files: FileStore,
         progress: Progress = lambda _: None,
+        *,
         meaning: Meaning | None = None,
+        extraction: Extraction = OWN,
     ) -> None:
         self._client = client
         self._index = index
@@ -127,9 +129,8 @@ class Ingest:
         self._meaning = meaning
         self._hashes: dict[str, str] = {}
         self._interrupted: NotNowError | None = None
-        self._extraction = ExtractionPool()
         self._quarantine = Quarantine(client, index)
-        self._workshop = Workshop(self._extraction.extract, files)
+        self._workshop = Workshop(partial(extraction.soon, "pdf"), files)
         self.report = Report()
         # some of what was sent may be there, even where no answer came
         self.sent = False
@@ -164,7 +165,7 @@ class Ingest:
 
     async def _take_all(self, source: Source) -> None:
         queue: asyncio.Queue[list[Candidate] | None] = asyncio.Queue(maxsize=WRITERS)
-        async with self._extraction, asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
             for _ in range(WRITERS):
                 tasks.create_task(self._write_from(queue))
             # in a thread, since a source waits for disks and for other people's servers
@@ -257,6 +258,8 @@ class Ingest:
     async def _load(self, item: Candidate) -> dict[str, Any] | None:
         try:
             return await item.load(self._workshop)
+        except ReaderAwayError:
+            raise
         except Exception as error:
             self.report.refuse(refusal(item.source, error))
             return None

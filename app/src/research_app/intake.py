@@ -38,7 +38,14 @@ async def take(
     :param again: an earlier run may have written, and been killed before searches saw it
     """
     index = parts.settings.opensearch.index
-    run = Ingest(parts.client, index, parts.files, progress, parts.meaning)
+    run = Ingest(
+        parts.client,
+        index,
+        parts.files,
+        progress,
+        meaning=parts.meaning,
+        extraction=parts.tools.extraction,
+    )
     try:
         return await run.run(source)
     finally:

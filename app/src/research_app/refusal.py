@@ -13,3 +13,10 @@ class NotNowError(RefusedError):
     def __init__(self, message: str, seconds: float | None = None) -> None:
         super().__init__(message)
         self.seconds = seconds
+
+
+class ReaderAwayError(NotNowError):
+    """Nothing is wrong with the document: who reads documents (research-extract) is away."""
+
+    def __init__(self) -> None:
+        super().__init__("the reader of documents is away")

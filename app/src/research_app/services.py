@@ -16,6 +16,7 @@ from research_app.auth.accounts import Accounts
 from research_app.auth.service import Auth
 from research_app.cache import SearchCache
 from research_app.drain import Drain
+from research_app.extract.extraction import Extraction
 from research_app.fetch import Fetcher
 from research_app.files import FileStore
 from research_app.health import HealthService
@@ -122,7 +123,8 @@ class Services:
 
 def _tools(settings: Settings) -> Tools:
     fetcher = Fetcher(settings.fetch, wait=SharedPace(settings).wait)
-    return Tools(fetcher, Pictures(fetcher), whisper.recogniser(settings.speech))
+    extraction = Extraction(settings.extract.socket)
+    return Tools(fetcher, Pictures(fetcher), whisper.recogniser(settings.speech), extraction)
 
 
 def build(settings: Settings) -> Services:

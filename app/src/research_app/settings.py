@@ -174,6 +174,10 @@ class Library(_Section):
     directory: Path = Path("/var/lib/research-app/library")
 
 
+class Extract(_Section):
+    socket: Annotated[str, Field(pattern=r"^(/.{1,100})?$")] = ""
+
+
 class Jobs(_Section):
     enabled: bool = True
     concurrency: Annotated[int, Field(ge=1, le=64)] = 2
@@ -347,6 +351,7 @@ class Settings(_Section):
     opensearch: OpenSearch
     cache: Cache = Cache(enabled=False)
     library: Library = Library()
+    extract: Extract = Extract()
     jobs: Jobs = Jobs()
     search: Search = Search()
     fetch: Fetch = Fetch()

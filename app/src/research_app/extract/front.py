@@ -8,7 +8,6 @@ from __future__ import annotations
 import mmap
 import re
 from bisect import bisect_left
-from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -119,9 +118,9 @@ def names_from(text: str) -> list[str]:
     return names if names and all(_NAME.fullmatch(name) for name in names) else []
 
 
-def xmp_from(path: Path) -> dict[str, Any]:
+def xmp_from(data: bytes | mmap.mmap) -> dict[str, Any]:
     """Title and authors of a file's XMP packet; nothing where it has none that can be read."""
-    packet = _packet(path)
+    packet = _packet(data)
     if packet is None:
         return {}
     try:
@@ -141,18 +140,14 @@ def _text(element: Element | None) -> str:
     return next((item.text for item in element.iter() if item.text and item.text.strip()), "")
 
 
-def _packet(path: Path) -> bytes | None:
+def _packet(data: bytes | mmap.mmap) -> bytes | None:
     """The last packet of the file that is about the file, not about a picture in it."""
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            start = len(data)
-            for _ in range(MAX_XMP_PACKETS):
-                if (start := data.rfind(XMP_START, 0, start)) < 0:
-                    break
-                end = data.find(XMP_END, start, start + MAX_XMP_BYTES)
-                packet = data[start : end + len(XMP_END)] if end >= 0 else b""
-                if PDF_MARK in packet:
-                    return packet
-    except (OSError, ValueError):
-        return None
+    start = len(data)
+    for _ in range(MAX_XMP_PACKETS):
+        if (start := data.rfind(XMP_START, 0, start)) < 0:
+            break
+        end = data.find(XMP_END, start, start + MAX_XMP_BYTES)
+        packet = data[start : end + len(XMP_END)] if end >= 0 else b""
+        if PDF_MARK in packet:
+            return packet
     return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
+import mmap
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
@@ -42,11 +43,11 @@ class Contents:
     cover: bytes | None = None
 
 
-def described(contents: Contents, path: Path) -> dict[str, Any]:
+def described(contents: Contents, file: bytes | mmap.mmap) -> dict[str, Any]:
     """The fields of a document that its pages and its own information give."""
     texts = [clean(join_hyphenated(page)).strip() for page in contents.pages]
     first = texts[0] if texts else ""
-    xmp = front.xmp_from(path)
+    xmp = front.xmp_from(file)
     title, names = contents.heading
     found = {
         "passages": [{"text": text, "page": at} for at, text in enumerate(texts, 1) if text],
@@ -71,9 +72,9 @@ def _sent(figure: dict[str, Any]) -> dict[str, Any]:
     return {**figure, "picture": _encoded(figure["picture"])}
 
 
-def _open(path: Path) -> pdfium.PdfDocument:
+def _open(data: mmap.mmap) -> pdfium.PdfDocument:
     try:
-        return pdfium.PdfDocument(path)
+        return pdfium.PdfDocument((ctypes.c_ubyte * len(data)).from_buffer(data))
     except pdfium.PdfiumError as error:
         if getattr(error, "err_code", None) == pdfium_raw.FPDF_ERR_PASSWORD:
             raise RefusedError("encrypted: a password is needed to read it") from None
@@ -137,9 +138,10 @@ def _take_references(document: pdfium.PdfDocument, contents: Contents) -> None:
     contents.pages, contents.references = found.pages, found.references
 
 
-def extract(path: Path) -> dict[str, Any]:
+def extract(file: BinaryIO) -> dict[str, Any]:
     """Read one PDF."""
-    document = _open(path)
+    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    document = _open(data)
     try:
         if len(document) > MAX_PAGES:
             raise RefusedError(f"over {MAX_PAGES} pages")
@@ -148,4 +150,4 @@ def extract(path: Path) -> dict[str, Any]:
         raise RefusedError("damaged: a page cannot be read") from None
     finally:
         document.close()
-    return described(contents, path)
+    return described(contents, data)

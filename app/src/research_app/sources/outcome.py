@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 
-from research_app.refusal import NotNowError, RefusedError
+from research_app.refusal import NotNowError, ReaderAwayError, RefusedError
 from research_app.sources.document import Candidate, Refusal
 
 logger = logging.getLogger(__name__)
@@ -19,6 +19,8 @@ def outcome(source: str, make: Callable[[], Candidate]) -> Candidate | Refusal:
     """A candidate, or why there is none."""
     try:
         return make()
+    except ReaderAwayError:
+        raise
     except Exception as error:
         return refusal(source, error)
 

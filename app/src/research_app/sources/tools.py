@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from research_app.extract.extraction import OWN, Extraction
 from research_app.sources.document import RefusedError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ class Tools:
     fetcher: Fetcher | None = None
     pictures: Pictures | None = None
     recogniser: Recogniser | None = None
+    # this one is always there: what nobody else starts starts itself
+    extraction: Extraction = OWN
 
     @property
     def has_web(self) -> bool:
