@@ -6,11 +6,16 @@ import contextlib
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from research_app.extract.extraction import Extraction
+import orjson
+
+from research_app.extract.extraction import Document, Extraction
 from research_app.extract.kinds import KINDS, Limits
+from research_app.extract.readers import READERS
 
 START = """
 import os, resource, signal, sys, threading, time
@@ -53,3 +58,22 @@ def reading(
         KINDS.update(before)
         process.kill()
         process.communicate()
+
+
+class AtHand(Extraction):
+    """Reads in this process, where a test can change what reads; the answers are JSON as ever."""
+
+    def ask(self, kind: str, document: Document, **options: Any) -> Any:
+        (found,) = self.stream(kind, document, **options)
+        return found
+
+    def stream(self, kind: str, document: Document, **options: Any) -> Iterator[Any]:
+        with contextlib.ExitStack() as held:
+            if isinstance(document, Path):
+                file: BinaryIO = held.enter_context(document.open("rb"))
+            else:
+                file = held.enter_context(tempfile.TemporaryFile())
+                file.write(document)
+                file.seek(0)
+            for answer in READERS[kind](file, options):
+                yield orjson.loads(orjson.dumps(answer))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loading import loaded
+from reading import AtHand
 
 from research_app.sources import bibtex, open_source
 from research_app.sources.document import Candidate, Refusal
@@ -36,7 +37,7 @@ GOOD = r"""
 def read(folder: Path, text: str | bytes) -> list[Candidate | Refusal]:
     path = folder / "library.bib"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return list(bibtex.read(path, "paper"))
+    return list(bibtex.read(path, "paper", AtHand()))
 
 
 def taken(found: list[Candidate | Refusal]) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ import dataclasses
 import io
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,12 @@ from films import film
 from loading import documents, loaded
 from local_web import LocalWeb, answer, fetcher, local_web
 from PIL import Image
+from reading import AtHand, reading
 from shared_data import shared
 
 from research_app.extract import media
 from research_app.extract.captions import Cue
+from research_app.extract.kinds import KINDS
 from research_app.files import FileStore
 from research_app.pictures import WIDTH, Pictures, small
 from research_app.refusal import RefusedError
@@ -59,7 +60,7 @@ def colour(picture: bytes) -> str:
 
 @pytest.mark.usefixtures("reader")
 def test_what_a_film_says_of_itself(tmp_path: Path) -> None:
-    facts = media.facts(film(tmp_path / "it's a film; $(x).mp4"))
+    facts = media.facts(film(tmp_path / "it's a film; $(x).mp4"), AtHand())
     assert facts.duration == pytest.approx(4, abs=0.3)
     assert facts.picture is not None
     assert colour(facts.picture) == "red"
@@ -67,7 +68,7 @@ def test_what_a_film_says_of_itself(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("reader")
 def test_a_sound_has_no_picture() -> None:
-    facts = media.facts(shared("audio/jfk.mp3"))
+    facts = media.facts(shared("audio/jfk.mp3"), AtHand())
     assert facts.duration == pytest.approx(11, abs=0.2)
     assert facts.picture is None
 
@@ -88,7 +89,7 @@ def test_files_that_are_no_recordings(tmp_path: Path, content: bytes, reason: st
     path = tmp_path / "talk.mp4"
     path.write_bytes(content)
     with pytest.raises(RefusedError, match=reason):
-        media.facts(path)
+        media.facts(path, AtHand())
 
 
 @pytest.mark.usefixtures("reader")
@@ -98,7 +99,7 @@ def test_a_playlist_in_disguise_opens_nothing(tmp_path: Path) -> None:
     path = tmp_path / "talk.mp4"
     path.write_bytes(b"ID3#EXTM3U\n#EXTINF:4,\nsecret.mp4\n#EXT-X-ENDLIST\n")
     with pytest.raises(RefusedError, match="damaged"):
-        media.facts(path)
+        media.facts(path, AtHand())
 
 
 def test_a_host_without_any_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +107,7 @@ def test_a_host_without_any_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     path = tmp_path / "a.mp4"
     path.write_bytes(b"\0\0\0\x18ftypisom")
-    assert media.facts(path) == media.Facts()
+    assert media.facts(path, AtHand()) == media.Facts()
 
 
 def test_a_tool_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +118,7 @@ def test_a_tool_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(media, "has_ffmpeg", lambda: True)
     monkeypatch.setattr(media, "SECONDS", 0.3)
     with pytest.raises(RefusedError, match="reading it takes over"):
-        media.facts(film(tmp_path / "a.mp4"))
+        media.facts(film(tmp_path / "a.mp4"), AtHand())
 
 
 def test_a_folder_of_films(tmp_path: Path) -> None:
@@ -362,50 +363,46 @@ def test_off_by_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("worker", "reason"),
+    ("code", "reason"),
     [
-        ("import os; os.abort()", "speech recognition breaks down over it"),
-        ("print('noise', flush=True)", "speech recognition breaks down over it"),
-        ("import time; time.sleep(30)", "speech recognition got stuck in it"),
+        ("os.abort(); yield", "damaged: it crashes its reader"),
+        ("yield 'noise'", "damaged: what its reader says of it makes no sense"),
+        ("time.sleep(30); yield", "reading it takes over 1 seconds"),
     ],
 )
-def test_a_worker_that_dies_or_hangs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: str, reason: str
-) -> None:
-    (tmp_path / "stub_worker.py").write_text(worker)
+def test_a_listener_that_dies_or_hangs(tmp_path: Path, code: str, reason: str) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model/model.bin").write_bytes(b"x")
     recording = tmp_path / "a.wav"
     recording.write_bytes(b"RIFF\0\0\0\0WAVE")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(whisper, "WORKER", "stub_worker")
-    monkeypatch.setattr(whisper, "SILENCE_SECONDS", 0.5)
     settings = Speech(model_directory=str(tmp_path / "model"))
-    start = time.monotonic()
-    with pytest.raises(RefusedError, match=reason):
-        whisper.WhisperRecogniser(settings, tmp_path / "model").recognise(recording)
-    assert time.monotonic() - start < 10
+    stand_in = f"def hear(file, options):\n    {code}\nREADERS['speech'] = hear"
+    hurried = dataclasses.replace(KINDS["speech"], silent_seconds=1)
+    with reading(tmp_path, stand_in, speech=hurried) as (extraction, _):
+        listener = whisper.WhisperRecogniser(settings, tmp_path / "model", extraction)
+        with pytest.raises(RefusedError, match=reason):
+            listener.recognise(recording)
 
 
 def test_long_recordings_are_heard_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece ends in a pause; together they are the whole."""
     np = pytest.importorskip("numpy")
-    from research_app.speech import whisper_worker
+    from research_app.speech import hearing
 
     loud = np.ones(16_000 * 3, np.float32)
     quiet = np.zeros(16_000, np.float32)
     sound = np.concatenate([loud, quiet] * 10)
-    monkeypatch.setattr(whisper_worker, "PIECE", 16_000 * 10)
-    monkeypatch.setattr(whisper_worker, "LOOK_BACK", 16_000 * 5)
-    monkeypatch.setattr(whisper_worker, "_samples", lambda _: iter(np.split(sound, 400)))
-    found = list(whisper_worker.pieces("x", 1000))
+    monkeypatch.setattr(hearing, "PIECE", 16_000 * 10)
+    monkeypatch.setattr(hearing, "LOOK_BACK", 16_000 * 5)
+    monkeypatch.setattr(hearing, "_samples", lambda _: iter(np.split(sound, 400)))
+    found = list(hearing.pieces(io.BytesIO(), 1000))
     assert len(found) > 3
     assert np.array_equal(np.concatenate([piece for _, piece in found]), sound)
     for start, piece in found[1:]:
         assert sound[int(start * 16_000)] == 0
         assert len(piece) <= 16_000 * 11
     with pytest.raises(RefusedError, match=r"longer than 0\.1 minutes"):
-        list(whisper_worker.pieces("x", 6))
+        list(hearing.pieces(io.BytesIO(), 6))
 
 
 def test_ffmpeg_is_found_where_it_is() -> None:

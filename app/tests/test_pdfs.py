@@ -37,7 +37,7 @@ def taken(folder: Path) -> dict[str, dict[str, Any] | str]:
     async def run() -> dict[str, dict[str, Any] | str]:
         found: dict[str, dict[str, Any] | str] = {}
         workshop = Workshop(partial(OWN.soon, "pdf"), FileStore(folder / ".store"))
-        for item in pdf_folder.read(folder, "paper"):
+        for item in pdf_folder.read(folder, "paper", OWN):
             if isinstance(item, Refusal):
                 found[item.source] = item.reason
                 continue
@@ -95,7 +95,7 @@ def test_bad_metadata_refuses_its_file_only(tmp_path: Path) -> None:
 def test_the_identity_is_the_content_not_the_name(tmp_path: Path) -> None:
     for name in ("one.pdf", "two.pdf"):
         (tmp_path / name).write_bytes(GOOD)
-    one, two = pdf_folder.read(tmp_path, "paper")
+    one, two = pdf_folder.read(tmp_path, "paper", OWN)
     assert isinstance(one, Candidate)
     assert isinstance(two, Candidate)
     assert one.id == two.id
@@ -104,7 +104,7 @@ def test_the_identity_is_the_content_not_the_name(tmp_path: Path) -> None:
 
 def test_nothing_is_extracted_until_it_is_wanted(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7\ngarbage")
-    (item,) = pdf_folder.read(tmp_path, "paper")
+    (item,) = pdf_folder.read(tmp_path, "paper", OWN)
     assert isinstance(item, Candidate)
 
 
@@ -192,7 +192,7 @@ def test_a_library_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_ids_stay_when_the_stored_form_changes(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4 x")
-    (item,) = pdf_folder.read(tmp_path, "paper")
+    (item,) = pdf_folder.read(tmp_path, "paper", OWN)
     assert isinstance(item, Candidate)
     assert item.id == "pdf-84e890dfb69ba4a9ca60"
 

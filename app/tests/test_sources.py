@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import AtHand
 
 from research_app.files import FileStore
 from research_app.sources import UnknownSourceError, jsonlines, open_source
@@ -82,7 +83,7 @@ BAD_LINES = [
 @pytest.mark.parametrize(("bad", "reason"), BAD_LINES)
 def test_a_bad_line_is_refused_and_the_rest_taken(tmp_path: Path, bad: bytes, reason: str) -> None:
     path = written(tmp_path / "p.jsonl", [line(), bad, b"", line(id="a2")])
-    found = list(jsonlines.read(path, "paper"))
+    found = list(jsonlines.read(path, "paper", AtHand()))
     first, refused, last = outcomes(found)
     assert (first, last) == ("a1", "a2")
     assert refused.startswith(reason)
@@ -95,7 +96,7 @@ def test_a_line_without_end_is_not_read_into_memory(
 ) -> None:
     monkeypatch.setattr(jsonlines, "MAX_LINE_BYTES", 200)
     path = written(tmp_path / "p.jsonl", [line(title="x" * 1000), line(id="a2")])
-    assert outcomes(jsonlines.read(path, "paper")) == ["the line is over 8 MiB", "a2"]
+    assert outcomes(jsonlines.read(path, "paper", AtHand())) == ["the line is over 8 MiB", "a2"]
 
 
 def test_a_damaged_archive_gives_what_it_can(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_a_damaged_archive_gives_what_it_can(tmp_path: Path) -> None:
         tmp_path / "p.jsonl.gz", [line(id=f"a{n}", abstract=str(n) * 500) for n in range(99)]
     )
     path.write_bytes(path.read_bytes()[:-30])
-    found = outcomes(jsonlines.read(path, "paper"))
+    found = outcomes(jsonlines.read(path, "paper", AtHand()))
     assert found[0] == "a0"
     assert found[-1] == "the archive is damaged from here on"
 
@@ -111,7 +112,9 @@ def test_a_damaged_archive_gives_what_it_can(tmp_path: Path) -> None:
 def test_an_archive_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl.gz"
     path.write_bytes(b"hello")
-    assert outcomes(jsonlines.read(path, "paper")) == ["the archive is damaged from here on"]
+    assert outcomes(jsonlines.read(path, "paper", AtHand())) == [
+        "the archive is damaged from here on"
+    ]
 
 
 def test_an_archive_that_unpacks_to_absurdly_much(
@@ -120,7 +123,9 @@ def test_an_archive_that_unpacks_to_absurdly_much(
     monkeypatch.setattr(jsonlines, "ALWAYS_UNPACKED_BYTES", 4000)
     monkeypatch.setattr(jsonlines, "MAX_LINE_BYTES", 1000)
     for content in ([line(), *[b" " * 500] * 10_000], [line(), b" " * 10**6]):
-        found = outcomes(jsonlines.read(written(tmp_path / "p.jsonl.gz", content), "paper"))
+        found = outcomes(
+            jsonlines.read(written(tmp_path / "p.jsonl.gz", content), "paper", AtHand())
+        )
         assert found[0] == "a1"
         assert found[-1] == "the archive unpacks to absurdly much; the rest is not read"
         assert len(found) < 4
@@ -129,7 +134,7 @@ def test_an_archive_that_unpacks_to_absurdly_much(
 def test_a_small_archive_of_alike_lines_is_read_whole(tmp_path: Path) -> None:
     path = written(tmp_path / "p.jsonl.gz", [line(abstract="word " * 1000)] * 2000)
     assert path.stat().st_size * jsonlines.MAX_RATIO < 10**7
-    assert outcomes(jsonlines.read(path, "paper")) == ["a1"] * 2000
+    assert outcomes(jsonlines.read(path, "paper", AtHand())) == ["a1"] * 2000
 
 
 @pytest.mark.parametrize("record", [b"1", b'{"captions": 1}'])
@@ -139,16 +144,16 @@ def test_a_file_of_refusals_is_not_read_to_its_end(
     monkeypatch.setattr("research_app.sources.outcome.MAX_REFUSED", 3)
     three = [record, line(), record, record]
     path = written(tmp_path / "p.jsonl", three)
-    assert len(outcomes(jsonlines.read(path, "paper"))) == 4
+    assert len(outcomes(jsonlines.read(path, "paper", AtHand()))) == 4
     path = written(tmp_path / "p.jsonl", [*three, line(), record])
-    found = list(jsonlines.read(path, "paper"))
+    found = list(jsonlines.read(path, "paper", AtHand()))
     assert found[4:] == [
         Refusal("p.jsonl", "3 entries of it were refused; the rest is not read"),
     ]
 
 
 def test_an_empty_file_has_nothing(tmp_path: Path) -> None:
-    assert outcomes(jsonlines.read(written(tmp_path / "p.jsonl", []), "paper")) == []
+    assert outcomes(jsonlines.read(written(tmp_path / "p.jsonl", []), "paper", AtHand())) == []
 
 
 def test_what_is_stored(tmp_path: Path) -> None:
@@ -159,7 +164,7 @@ def test_what_is_stored(tmp_path: Path) -> None:
         unknown=1,
         url="https://example.org/a",
     )
-    (candidate,) = jsonlines.read(written(tmp_path / "p.jsonl", [record]), "video")
+    (candidate,) = jsonlines.read(written(tmp_path / "p.jsonl", [record]), "video", AtHand())
     assert fields(candidate) == {
         "kind": "video",
         "title": "A title over lines",
@@ -175,7 +180,7 @@ def test_names_of_other_collections(tmp_path: Path) -> None:
         b'{"_id": "7", "title": "T", "text": "the text"}',
         b'{"id": 8, "title": "T", "authors": "A; B", "description": "d", "year": "1999"}',
     ]
-    first, second = jsonlines.read(written(tmp_path / "p.jsonl", records), "paper")
+    first, second = jsonlines.read(written(tmp_path / "p.jsonl", records), "paper", AtHand())
     assert fields(first)["passages"] == ({"text": "the text"},)
     assert fields(second)["authors"] == ("A", "B")
     assert fields(second)["abstract"] == "d"
@@ -184,7 +189,7 @@ def test_names_of_other_collections(tmp_path: Path) -> None:
 
 def test_the_hash_is_of_the_content_alone(tmp_path: Path) -> None:
     def digest(record: bytes, name: str = "p.jsonl") -> str:
-        (found,) = jsonlines.read(written(tmp_path / name, [record]), "paper")
+        (found,) = jsonlines.read(written(tmp_path / name, [record]), "paper", AtHand())
         assert isinstance(found, Candidate)
         return found.content_hash
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import logging
 import threading
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from PIL import Image
 
+from research_app.extract.extraction import OWN, Extraction
 from research_app.fetch import Fetcher
 from research_app.private_address import shown
-from research_app.refusal import RefusedError
+from research_app.refusal import ReaderAwayError, RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -21,19 +24,24 @@ MAX_PIXELS = 64_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 
 
-def small(content: bytes) -> bytes:
-    """A picture as a small JPEG; RefusedError where it is none, or absurdly large."""
+def drawn(file: BinaryIO) -> str:
+    """A picture as a small JPEG, in Base64; RefusedError where it is none, or absurdly large."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+        with Image.open(file, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise RefusedError("the picture is too large")
             picture.draft("RGB", (WIDTH * 2, WIDTH * 2))
             picture.thumbnail((WIDTH, WIDTH * 2))
             buffer = io.BytesIO()
             picture.convert("RGB").save(buffer, "JPEG", quality=80)
-            return buffer.getvalue()
+            return base64.b64encode(buffer.getvalue()).decode("ascii")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise RefusedError("not a picture, or a damaged one") from None
+
+
+def small(content: bytes, extraction: Extraction = OWN) -> bytes:
+    """The same, drawn by who reads what strangers made."""
+    return base64.b64decode(extraction.ask("picture", content))
 
 
 class Pictures:
@@ -42,8 +50,9 @@ class Pictures:
     A picture is worth no refusal: what cannot be had is left out.
     """
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher, extraction: Extraction = OWN) -> None:
         self._fetcher = fetcher
+        self._extraction = extraction
         self._lock = threading.Lock()
         self._known: dict[str, bytes | None] = {}
         self._silent: set[str] = set()
@@ -70,7 +79,9 @@ class Pictures:
             self._silent.add(host)
             return None
         try:
-            return small(content)
+            return small(content, self._extraction)
+        except ReaderAwayError:
+            raise
         except RefusedError as error:
             logger.info("no picture from %s: %s", shown(url), error)
             return None

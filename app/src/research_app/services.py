@@ -124,7 +124,8 @@ class Services:
 def _tools(settings: Settings) -> Tools:
     fetcher = Fetcher(settings.fetch, wait=SharedPace(settings).wait)
     extraction = Extraction(settings.extract.socket)
-    return Tools(fetcher, Pictures(fetcher), whisper.recogniser(settings.speech), extraction)
+    pictures = Pictures(fetcher, extraction)
+    return Tools(fetcher, pictures, whisper.recogniser(settings.speech, extraction), extraction)
 
 
 def build(settings: Settings) -> Services:

@@ -10,6 +10,7 @@ import ctypes
 import os
 import resource
 import signal
+import time
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -17,11 +18,11 @@ import orjson
 
 from research_app.extract.kinds import KINDS, Limits
 from research_app.extract.readers import READERS
-from research_app.extract.wire import BATCH_BYTES, Request, write_frame
+from research_app.extract.wire import BATCH_BYTES, BATCH_SECONDS, Request, write_frame
 from research_app.refusal import RefusedError
 
 DOCUMENT, ANSWERS = 3, 4
-MAX_FILES = 64
+MAX_FILES = 256
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 
@@ -75,7 +76,7 @@ def _limit(limits: Limits) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: MAX_FILES,
     }
-    if not limits.runs_programs:
+    if not limits.starts_others:
         most[resource.RLIMIT_NPROC] = 0
     for name, value in most.items():
         resource.setrlimit(name, (value, value))
@@ -88,13 +89,13 @@ def answer(document: BinaryIO, answers: BinaryIO, kind: str, options: dict[str, 
     try:
         document.seek(0)
         batch: list[bytes] = []
-        size = 0
+        size, sent = 0, time.monotonic()
         for found in READERS[kind](document, options):
             batch.append(orjson.dumps(found))
             size += len(batch[-1])
-            if size > BATCH_BYTES:
+            if size > BATCH_BYTES or time.monotonic() > sent + BATCH_SECONDS:
                 write_frame(answers, b"[" + b",".join(batch) + b"]")
-                batch, size = [], 0
+                batch, size, sent = [], 0, time.monotonic()
         write_frame(answers, b"[" + b",".join(batch) + b"]")
     except BrokenPipeError:  # nobody wants to know any more
         return

@@ -100,7 +100,7 @@ class _Asking:
         options: dict[str, Any],
         unwanted: threading.Event,
     ) -> None:
-        self._seconds = KINDS[kind].seconds
+        self._patience = KINDS[kind].patience
         self._unwanted = unwanted
         self._held = contextlib.ExitStack()
         with contextlib.ExitStack() as sent:
@@ -174,8 +174,8 @@ class _Asking:
         """So many bytes, or fewer at the end."""
         found = bytearray()
         while len(found) < count:
-            if not self._ready(self._answers, self._seconds + GRACE_SECONDS):
-                raise RefusedError(f"reading it takes over {self._seconds} seconds")
+            if not self._ready(self._answers, self._patience + GRACE_SECONDS):
+                raise RefusedError(f"reading it takes over {self._patience} seconds")
             piece = os.read(self._answers, min(count - len(found), PIPE_BYTES))
             if not piece:
                 break
@@ -237,7 +237,11 @@ class OwnService:
         self._forget_place()
         folder = tempfile.mkdtemp(prefix="research-extract-")
         self._place = f"{folder}/socket"
-        environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "LANG") or name.startswith(("OPENBLAS_", "OMP_", "MKL_"))
+        }
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(self._place)
             listener.listen(64)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Lane = Literal["one", "many"]
+# one answer, soon; many, as fast as they are wanted; or many that take hours
+Lane = Literal["one", "many", "long"]
 
 MEBIBYTE = 2**20
 
@@ -14,14 +15,35 @@ MEBIBYTE = 2**20
 class Limits:
     """What the process that reads one document may take."""
 
-    # of processor time in all, and, where there is one answer, by the clock
+    # of processor time in all; where there is one answer also by the clock
     seconds: int
     memory_bytes: int
-    # many answers are taken as fast as they are wanted: the clock says nothing of their reader
     lane: Lane = "one"
-    runs_programs: bool = False
+    # of waiting for the next of many answers
+    silent_seconds: int = 60
+    # processes and threads of its own
+    starts_others: bool = False
+
+    @property
+    def patience(self) -> int:
+        """How long to wait for an answer."""
+        return self.seconds if self.lane == "one" else self.silent_seconds
 
 
 KINDS: dict[str, Limits] = {
     "pdf": Limits(seconds=120, memory_bytes=2048 * MEBIBYTE),
+    "media": Limits(seconds=200, memory_bytes=2048 * MEBIBYTE, starts_others=True),
+    "speech": Limits(
+        seconds=4 * 86_400,
+        memory_bytes=8192 * MEBIBYTE,
+        lane="long",
+        silent_seconds=600,
+        starts_others=True,
+    ),
+    "picture": Limits(seconds=20, memory_bytes=1024 * MEBIBYTE),
+    "feed": Limits(seconds=120, memory_bytes=2048 * MEBIBYTE),
+    "arxiv": Limits(seconds=60, memory_bytes=1024 * MEBIBYTE),
+    "transcript": Limits(seconds=60, memory_bytes=1024 * MEBIBYTE),
+    "bibtex": Limits(seconds=7200, memory_bytes=2048 * MEBIBYTE, lane="many"),
+    "jsonlines": Limits(seconds=7200, memory_bytes=1024 * MEBIBYTE, lane="many"),
 }

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 def run(settings: Settings, name: str = "") -> int:
     """Work until told to stop; the exit status.
 
-    Threads, not processes: the heavy part (PDFs, media) has processes of its own, and a job
+    Threads, not processes: the heavy part (PDFs, media) is done by others, and a job
     that kills this one is taken up by the next.
     """
     faulthandler.enable()  # the watchdog's SIGABRT then shows where it hung

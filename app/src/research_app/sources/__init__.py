@@ -74,9 +74,9 @@ def _file(path: Path, kind: Kind, tools: Tools) -> Source:
     total = Total()
     recording = partial(recording_folder.read, [path], path.parent, kind, tools)
     readers: tuple[tuple[tuple[str, ...], int, Callable[[], Found]], ...] = (
-        ((".pdf",), 16, partial(pdf_folder.read, path, kind)),
+        ((".pdf",), 16, partial(pdf_folder.read, path, kind, tools.extraction)),
         (folder.JSON_LINES, 500, partial(folder.read_lines, path, kind, tools)),
-        (bibtex.SUFFIX, 200, partial(bibtex.read, path, kind)),
+        (bibtex.SUFFIX, 200, partial(bibtex.read, path, kind, tools.extraction)),
         (recording_folder.SUFFIXES, 16, recording),
         (podcast.SUFFIX, _few_or(16, tools), partial(podcast.read, path, kind, tools, total)),
     )

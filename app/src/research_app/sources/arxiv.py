@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+from pydantic import BaseModel
 
 from research_app.sources.document import (
     Candidate,
@@ -72,7 +73,7 @@ def parameters(location: str) -> dict[str, str]:
     return {"search_query": " AND ".join(f"all:{word}" for word in words)}
 
 
-def described(entry: Element, kind: Kind) -> dict[str, Any]:
+def described(entry: Element) -> dict[str, Any]:
     """The fields of a document that an entry gives."""
     found = ENTRY.match(_text(entry, f"{ATOM}id"))
     if found is None:
@@ -82,7 +83,6 @@ def described(entry: Element, kind: Kind) -> dict[str, Any]:
     subject = f" ({category.get('term')})" if category is not None else ""
     return {
         "id": f"arxiv:{number}",
-        "kind": kind,
         "title": _text(entry, f"{ATOM}title"),
         "abstract": _text(entry, f"{ATOM}summary"),
         "authors": [_text(author, f"{ATOM}name") for author in entry.iter(f"{ATOM}author")],
@@ -98,15 +98,39 @@ def _text(element: Element, name: str) -> str:
     return one_line(element.findtext(name) or "")
 
 
-def parsed(content: bytes) -> tuple[int, list[Element]]:
-    """How many papers there are in all, and the entries of this page."""
+def parsed(content: bytes) -> dict[str, Any]:
+    """How many papers there are in all, and what the entries of this page give, or why nothing."""
     try:
         root = fromstring(content, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError):
         raise RefusedError("arXiv's answer cannot be read") from None
     total = _text(root, TOTAL)
     entries = root.findall(f"{ATOM}entry")
-    return int(total) if total.isdecimal() else len(entries), entries
+    return {
+        "total": int(total) if total.isdecimal() else len(entries),
+        "entries": [_outcome(entry) for entry in entries],
+    }
+
+
+def _outcome(entry: Element) -> dict[str, Any]:
+    try:
+        return {"fields": described(entry)}
+    except RefusedError as error:
+        return {"refused": str(error)}
+
+
+class _Entry(BaseModel):
+    """What is said of one entry."""
+
+    fields: dict[str, Any] = {}
+    refused: str = ""
+
+
+class _Page(BaseModel):
+    """What is said of one answer of arXiv's."""
+
+    total: int
+    entries: list[_Entry]
 
 
 def read(location: str, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
@@ -116,18 +140,21 @@ def read(location: str, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusa
     while start < min(total, MAX_PAPERS):
         query = urlencode({**asked, "start": start, "max_results": PAGE})
         answer = tools.web.get(f"{API}?{query}", max_bytes=MAX_BYTES, pause=PAUSE_SECONDS)
-        total, entries = parsed(answer.content)
-        for entry in entries:
+        page = _Page.model_validate(tools.extraction.ask("arxiv", answer.content))
+        total = page.total
+        for entry in page.entries:
             yield outcome(location, partial(_candidate, entry, kind))
-        if not entries:
+        if not page.entries:
             break
-        start += len(entries)
+        start += len(page.entries)
     if total == 0:
         yield Refusal(location, "arXiv has no such paper")
     elif total > MAX_PAPERS:
         yield Refusal(location, f"only the first {MAX_PAPERS:,} of {total:,} papers were taken")
 
 
-def _candidate(entry: Element, kind: Kind) -> Candidate:
-    document = validated(described(entry, kind))
+def _candidate(entry: _Entry, kind: Kind) -> Candidate:
+    if entry.refused:
+        raise RefusedError(entry.refused)
+    document = validated(entry.fields | {"kind": kind})
     return ready(document, f"https://arxiv.org/abs/{document.id.removeprefix(PREFIX)}")

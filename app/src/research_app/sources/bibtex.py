@@ -17,6 +17,8 @@ import bibtexparser
 from bibtexparser.bparser import BibTexParser
 from bibtexparser.latexenc import latex_to_unicode
 
+from research_app.extract.extraction import Extraction
+from research_app.refusal import ReaderAwayError
 from research_app.sources.document import (
     Candidate,
     Kind,
@@ -26,7 +28,7 @@ from research_app.sources.document import (
     ready,
     validated,
 )
-from research_app.sources.outcome import outcome, until_hopeless
+from research_app.sources.outcome import outcome, refusal, until_hopeless
 
 SUFFIX = (".bib",)
 MAX_BYTES = 128 * 1024 * 1024
@@ -173,7 +175,7 @@ def _without_spaces(head: re.Match[str]) -> str:
     return f"{head[1]}{'_'.join(head[2].split())},"
 
 
-def described(known: dict[str, str], kind: Kind) -> dict[str, Any]:
+def described(known: dict[str, str]) -> dict[str, Any]:
     """The fields of a document that an entry gives."""
     authors = names(known.get("author") or known.get("editor") or "")
     year = YEAR.search(known.get("year") or known.get("date") or "")
@@ -182,7 +184,6 @@ def described(known: dict[str, str], kind: Kind) -> dict[str, Any]:
     title = plain(known.get("title", ""))
     url = known.get("url", "").replace("\\", "").strip()
     fields: dict[str, Any] = {
-        "kind": kind,
         "title": title,
         "authors": authors,
         "year": int(year[1]) if year else None,
@@ -202,44 +203,52 @@ def _fingerprint(title: str, authors: list[str], year: int | None) -> str:
     return hashlib.sha256(" ".join(words).encode()).hexdigest()[:20]
 
 
-def _candidate(entry: Entry, strings: dict[str, str], kind: Kind, source: str) -> Candidate:
-    try:
-        if entry.fault:
-            raise RefusedError(entry.fault)
-        return ready(validated(described(_parsed(entry, strings), kind)), source)
-    except RefusedError as error:
-        named = entry.key or "an entry without a key"
-        raise RefusedError(f"{named}: {error}") from None
-
-
-def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
-    """Every entry of a file."""
-    return until_hopeless(path.name, _documents(path, kind))
-
-
-def _documents(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+def parsed(content: bytes) -> Iterator[dict[str, Any]]:
+    """What each entry gives, or why nothing; its line and its key."""
     logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it says is said below
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            yield Refusal(path.name, f"the file is over {MAX_BYTES // 2**20} MiB")
-            return
-        text = _decoded(path.read_bytes())
-    except OSError as error:
-        yield Refusal(path.name, f"cannot be read: {error.strerror}")
-        return
     strings: dict[str, str] = {}
-    count = 0
-    for entry in entries(text):
+    for entry in entries(_decoded(content)):
         if entry.form in NO_ENTRY:
             continue
         if entry.form == "string" and not entry.fault:
             strings[entry.key.partition("=")[0]] = entry.text
             continue
-        count += 1
-        source = f"{path.name}:{entry.line}"
-        yield outcome(source, partial(_candidate, entry, strings, kind, source))
-    if count == 0:
-        yield Refusal(path.name, "no BibTeX entry in it")
+        found: dict[str, Any] = {"line": entry.line, "key": entry.key, "refused": entry.fault}
+        try:
+            yield found if entry.fault else found | {"fields": described(_parsed(entry, strings))}
+        except RefusedError as error:
+            yield found | {"refused": str(error)}
+
+
+def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
+    """Every entry of a file."""
+    return until_hopeless(path.name, _documents(path, kind, extraction))
+
+
+def _documents(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
+    count = 0
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RefusedError(f"the file is over {MAX_BYTES // 2**20} MiB")
+        for found in extraction.stream("bibtex", path):
+            count += 1
+            source = f"{path.name}:{found['line']}"
+            yield outcome(source, partial(_candidate, found, kind, source))
+        if count == 0:
+            raise RefusedError("no BibTeX entry in it")
+    except ReaderAwayError:
+        raise
+    except (RefusedError, OSError) as error:
+        yield refusal(path.name, error)
+
+
+def _candidate(found: dict[str, Any], kind: Kind, source: str) -> Candidate:
+    try:
+        if reason := found["refused"]:
+            raise RefusedError(reason)
+        return ready(validated(found["fields"] | {"kind": kind}), source)
+    except RefusedError as error:
+        raise RefusedError(f"{found['key'] or 'an entry without a key'}: {error}") from None
 
 
 def _decoded(content: bytes) -> str:

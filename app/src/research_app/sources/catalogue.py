@@ -27,9 +27,9 @@ KEYS = ("captions", "vtt", "srt", "file", "media", "video", "audio")
 MEDIA = (*VIDEO, *AUDIO)
 
 
-def is_catalogue(path: Path) -> bool:
+def is_catalogue(path: Path, tools: Tools) -> bool:
     """Whether the first record of a file names captions or a recording."""
-    first = next(jsonlines.records(path), None)
+    first = next(jsonlines.records(path, tools.extraction), None)
     return isinstance(first, tuple) and bool(_named(first[1], (*CAPTIONS, *MEDIA)))
 
 
@@ -39,7 +39,7 @@ def read(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
 
 
 def _recordings(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
-    for item in jsonlines.records(path):
+    for item in jsonlines.records(path, tools.extraction):
         if isinstance(item, Refusal):
             yield item
             continue
@@ -47,10 +47,10 @@ def _recordings(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Re
         yield outcome(source, partial(_candidate, record, path.parent, kind, source, tools))
 
 
-def claimed(path: Path) -> set[Path]:
+def claimed(path: Path, tools: Tools) -> set[Path]:
     """The files that a catalogue speaks of, and that are not to be read without it."""
     found: set[Path] = set()
-    for item in jsonlines.records(path):
+    for item in jsonlines.records(path, tools.extraction):
         if isinstance(item, Refusal):
             continue
         with contextlib.suppress(RefusedError):

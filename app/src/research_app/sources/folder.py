@@ -32,7 +32,7 @@ def total(found: list[Path]) -> int | None:
 def read(root: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """Every document; a file that a catalogue names is read with it and not once more."""
     found = files(root)
-    yield from pdf_folder.read(root, kind)
+    yield from pdf_folder.read(root, kind, tools.extraction)
     claimed: set[Path] = set()
     for path in found:
         yield from guarded(path.name, _file(path, kind, tools, claimed))
@@ -46,18 +46,19 @@ def _file(
     """The documents of one file that lists them; the files that it names are added to those."""
     name = path.name.lower()
     if name.endswith(JSON_LINES):
-        if catalogue.is_catalogue(path):
-            claimed |= catalogue.claimed(path)
+        if catalogue.is_catalogue(path, tools):
+            claimed |= catalogue.claimed(path, tools)
         yield from read_lines(path, kind, tools)
     elif name.endswith(bibtex.SUFFIX):
-        yield from bibtex.read(path, kind)
+        yield from bibtex.read(path, kind, tools.extraction)
     elif name.endswith(podcast.SUFFIX) and podcast.looks_like_a_feed(path):
-        claimed |= podcast.claimed(path)
+        claimed |= podcast.claimed(path, tools)
         yield from podcast.read(path, kind, tools)
 
 
 def read_lines(path: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
     """JSON lines: a catalogue of recordings, or documents that are complete in themselves."""
-    if catalogue.is_catalogue(path):
-        return catalogue.read(path, kind, tools)
-    return jsonlines.read(path, kind)
+    if catalogue.is_catalogue(path, tools):
+        yield from catalogue.read(path, kind, tools)
+    else:
+        yield from jsonlines.read(path, kind, tools.extraction)

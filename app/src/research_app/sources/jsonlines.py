@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, BinaryIO, cast
 
 import orjson
 
+from research_app.extract.extraction import Extraction
+from research_app.refusal import ReaderAwayError
 from research_app.sources.document import (
     Candidate,
     Kind,
@@ -29,17 +32,9 @@ MAX_RATIO = 100
 ALWAYS_UNPACKED_BYTES = 64 * 2**20
 
 
-def _open(path: Path) -> IO[bytes]:
-    if path.name.lower().endswith(".gz"):
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def _most(path: Path) -> int:
-    """How many bytes of a file are read, unpacked."""
-    if not path.name.lower().endswith(".gz"):
-        return sys.maxsize
-    ratio = MAX_RATIO * path.stat().st_size
+def _most(file: BinaryIO) -> int:
+    """How many bytes of an archive are read, unpacked."""
+    ratio = MAX_RATIO * os.fstat(file.fileno()).st_size
     return min(MAX_UNPACKED_BYTES, max(ALWAYS_UNPACKED_BYTES, ratio))
 
 
@@ -73,24 +68,37 @@ def fields(record: dict[str, Any], kind: Kind) -> dict[str, Any]:
     return known
 
 
-def records(path: Path) -> Iterator[tuple[str, dict[str, Any]] | Refusal]:
+def parsed(file: BinaryIO, *, packed: bool) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """The number of each line and what it holds, or why it is no record."""
+    number = 0
+    stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
+    try:
+        for line in _lines(stream, _most(file) if packed else sys.maxsize):
+            number += 1
+            if line == b"":
+                continue
+            try:
+                yield number, _record(line)
+            except RefusedError as error:
+                yield number, str(error)
+    except RefusedError as error:
+        yield number + 1, str(error)
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        yield number + 1, "the archive is damaged from here on"
+
+
+def records(path: Path, extraction: Extraction) -> Iterator[tuple[str, dict[str, Any]] | Refusal]:
     """Every line of a file: where it is, and what it holds; a damaged one never hides the rest."""
+    packed = path.name.lower().endswith(".gz")
     number = 0
     try:
-        with _open(path) as stream:
-            for line in _lines(stream, _most(path)):
-                number += 1
-                if line == b"":
-                    continue
-                source = f"{path.name}:{number}"
-                try:
-                    yield source, _record(line)
-                except RefusedError as error:
-                    yield Refusal(source, str(error))
+        for number, found in extraction.stream("jsonlines", path, packed=packed):
+            source = f"{path.name}:{number}"
+            yield Refusal(source, found) if isinstance(found, str) else (source, found)
+    except ReaderAwayError:
+        raise
     except RefusedError as error:
         yield Refusal(f"{path.name}:{number + 1}", str(error))
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        yield Refusal(f"{path.name}:{number + 1}", "the archive is damaged from here on")
     except OSError as error:
         yield Refusal(str(path), f"cannot be read: {error.strerror}")
 
@@ -107,13 +115,13 @@ def _record(line: bytes | None) -> dict[str, Any]:
     return record
 
 
-def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
     """Every line of a file as a document."""
-    return until_hopeless(path.name, _documents(path, kind))
+    return until_hopeless(path.name, _documents(path, kind, extraction))
 
 
-def _documents(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
-    for item in records(path):
+def _documents(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
+    for item in records(path, extraction):
         if isinstance(item, Refusal):
             yield item
             continue

@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 
 from research_app.extract import EXTRACTION
+from research_app.extract.extraction import Extraction
 from research_app.files import FileStore
+from research_app.sources import jsonlines
 from research_app.sources.document import (
     Candidate,
     Kind,
@@ -40,20 +42,12 @@ def find(path: Path) -> list[Path]:
     )
 
 
-def read_metadata(folder: Path) -> dict[str, dict[str, Any]]:
+def read_metadata(folder: Path, extraction: Extraction) -> dict[str, dict[str, Any]]:
     """File name → what the librarian wrote about it; a damaged line is left out."""
     known: dict[str, dict[str, Any]] = {}
-    try:
-        lines = (folder / METADATA).read_bytes().splitlines()
-    except OSError:
-        return known
-    for line in lines:
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(record, dict) and isinstance(record.get("file"), str):
-            known[record["file"]] = {key: record[key] for key in KNOWN if record.get(key)}
+    for item in jsonlines.records(folder / METADATA, extraction):
+        if not isinstance(item, Refusal) and isinstance(file := item[1].get("file"), str):
+            known[file] = {key: value for key in KNOWN if (value := item[1].get(key))}
     return known
 
 
@@ -113,13 +107,13 @@ def _kept(path: Path, found: dict[str, Any], files: FileStore) -> dict[str, Any]
     return {"figures": figures, "thumbnail": thumbnail, "file": key}
 
 
-def read(path: Path, kind: Kind) -> Iterator[Candidate | Refusal]:
+def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
     """Every PDF of a folder."""
     root = path if path.is_dir() else path.parent
     known: dict[Path, dict[str, dict[str, Any]]] = {}
     for file in find(path):
         if file.parent not in known:
-            known[file.parent] = read_metadata(file.parent)
+            known[file.parent] = read_metadata(file.parent, extraction)
         source = str(file.relative_to(root))
         written = known[file.parent].get(file.name, {})
         yield outcome(source, partial(candidate, file, source, written, kind))

@@ -14,10 +14,11 @@ from urllib.parse import unquote
 from research_app.extract.media import AUDIO, VIDEO
 from research_app.extract.transcripts import SUFFIXES, form_of
 from research_app.private_address import is_private, shown
+from research_app.refusal import ReaderAwayError
 from research_app.sources.address import join, split
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError, Total
 from research_app.sources.outcome import outcome
-from research_app.sources.podcast_feed import MAX_BYTES, Episode, Feed, parse
+from research_app.sources.podcast_feed import MAX_BYTES, Episode, Feed, read_feed
 from research_app.sources.recording import Recording, Transcript, candidate, inside, media_kind
 from research_app.sources.tools import Tools
 
@@ -64,7 +65,7 @@ def read(
     path: Path, kind: Kind, tools: Tools, total: Total | None = None
 ) -> Iterator[Candidate | Refusal]:
     """The episodes of a feed that lies here, with the transcripts that lie beside it."""
-    feed = _read_file(path)
+    feed = _read_file(path, tools)
     if total is not None:
         total.count = len(feed.episodes)
     origin = Origin(path.name, folder=path.parent)
@@ -76,7 +77,7 @@ def read_address(
 ) -> Iterator[Candidate | Refusal]:
     """The episodes of a feed on the web."""
     found = tools.web.get(url)
-    feed = parse(found.content)
+    feed = read_feed(found.content, tools.extraction)
     if total is not None:
         total.count = len(feed.episodes)
     yield from _episodes(
@@ -84,10 +85,12 @@ def read_address(
     )
 
 
-def claimed(path: Path) -> set[Path]:
+def claimed(path: Path, tools: Tools) -> set[Path]:
     """The files that belong to a feed, and that are not to be read without it."""
     try:
-        feed = _read_file(path)
+        feed = _read_file(path, tools)
+    except ReaderAwayError:
+        raise
     except (RefusedError, OSError):
         return set()
     found = {each.place for each in beside(feed, path.parent).values()}
@@ -101,10 +104,10 @@ def claimed(path: Path) -> set[Path]:
     return {place.resolve() for place in found if isinstance(place, Path)}
 
 
-def _read_file(path: Path) -> Feed:
+def _read_file(path: Path, tools: Tools) -> Feed:
     if path.stat().st_size > MAX_BYTES:
         raise RefusedError(f"larger than {MAX_BYTES // 2**20} MiB: not a feed")
-    return parse(path.read_bytes())
+    return read_feed(path, tools.extraction)
 
 
 def _episodes(

@@ -12,8 +12,10 @@ from email.utils import parsedate_to_datetime
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException, ElementTree
+from pydantic import TypeAdapter, ValidationError
 
 from research_app.extract.captions import seconds
+from research_app.extract.extraction import MALFORMED, Document, Extraction
 from research_app.extract.html_text import without_tags
 from research_app.extract.transcripts import PREFERENCE, Form, form_of
 from research_app.sources.document import RefusedError, one_line
@@ -65,6 +67,17 @@ class Feed:
         """The same however often, and from wherever, the feed is read."""
         named = f"{self.identity}\n{episode.guid}".encode()
         return f"episode-{hashlib.sha256(named).hexdigest()[:24]}"
+
+
+_FEED = TypeAdapter(Feed)
+
+
+def read_feed(document: Document, extraction: Extraction) -> Feed:
+    """A feed that is read by who reads what strangers wrote."""
+    try:
+        return _FEED.validate_python(extraction.ask("feed", document))
+    except ValidationError:
+        raise RefusedError(MALFORMED) from None
 
 
 def parse(content: bytes) -> Feed:

@@ -8,6 +8,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,8 +18,9 @@ import orjson
 from research_app.extract import TRANSCRIPTION, media
 from research_app.extract.captions import MAX_BYTES
 from research_app.extract.passages import from_cues
-from research_app.extract.transcripts import Form, passages
+from research_app.extract.transcripts import Form
 from research_app.files import FileStore
+from research_app.refusal import ReaderAwayError
 from research_app.sources.document import (
     Candidate,
     Kind,
@@ -31,6 +33,7 @@ from research_app.sources.tools import Tools
 from research_app.speech import Recogniser
 
 MAX_MEDIA_BYTES = 16 * 2**30
+LONGEST_CHARSET = 40
 CAPTIONS = (".vtt", ".srt")  # the better one first: it may say who speaks
 
 
@@ -163,7 +166,7 @@ class _Loading:
 
     def _seen(self, path: Path) -> dict[str, Any]:
         """What a recording shows of itself: a picture and how long it is."""
-        facts = media.facts(path)
+        facts = media.facts(path, self._tools.extraction)
         found: dict[str, Any] = self._kept(facts.picture)
         if facts.duration is not None:
             found["duration"] = facts.duration
@@ -173,12 +176,15 @@ class _Loading:
         return {"thumbnail": self._files.put(picture, ".jpg")} if picture else {}
 
 
-def _passages(transcript: Transcript, tools: Tools) -> list[dict[str, Any]]:
+def _passages(transcript: Transcript, tools: Tools) -> Any:
+    ask = partial(tools.extraction.ask, "transcript", form=transcript.form)
     if isinstance(transcript.place, Path):
-        return passages(_content(transcript.place), transcript.form)
+        return ask(_content(transcript.place))
     try:
         found = tools.web.get(transcript.place, max_bytes=MAX_BYTES)
-        return passages(found.content, transcript.form, found.charset)
+        return ask(found.content, charset=found.charset and found.charset[:LONGEST_CHARSET])
+    except ReaderAwayError:
+        raise
     except RefusedError as error:
         raise RefusedError(f"its transcript cannot be had: {error}") from None
 

@@ -95,7 +95,7 @@ class _Folder:
     def _written_of(self, path: Path) -> dict[str, Any]:
         folder = path.parent
         if folder not in self._known:
-            self._known[folder] = read_metadata(folder)
+            self._known[folder] = read_metadata(folder, self._tools.extraction)
         return self._known[folder].get(path.name, {})
 
 

