@@ -28,7 +28,6 @@ MISTAKES = [
     ({"opensearch": {"urls": ["https://os1"], "pool_size": 9}}, "pool_size: unknown key"),
     ({"serber": {}}, "serber: unknown key"),
     ({"server": {"tls": False, "host": "0.0.0.0"}}, "loopback host only"),
-    ({"server": {"tls": True}}, "tls_certificate"),
     ({"server": {"tls": False, "port": 70000}}, "server.port"),
     ({"server": {"tls": False, "drain_seconds": -1}}, "server.drain_seconds"),
     ({"cache": {}}, "either sentinels or url"),
@@ -73,6 +72,22 @@ def test_a_bundle_of_certificates_that_cannot_be_used(
     with pytest.raises(SettingsError) as caught:
         settings.load(path)
     assert str(caught.value) == f"{path}: {section}.tls_ca: {bundle} {reason}"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"server": {"tls": True}}, "tls_certificate"),
+        ({"oidc": {"issuer": "https://sso", "client_id": "x"}}, "oidc_client_secret"),
+        ({"answer": {"provider": "gemini", "model": "x"}}, "answer_key"),
+    ],
+)
+def test_what_faces_readers_needs_more_secrets_than_a_worker(
+    change: dict[str, Any], message: str
+) -> None:
+    loaded = settings.parse(GOOD | change, Credentials(), Path("settings.toml"))
+    with pytest.raises(SettingsError, match=message):
+        loaded.check_serving()
 
 
 def test_the_example_is_complete_and_true() -> None:

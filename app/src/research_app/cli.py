@@ -56,6 +56,11 @@ def _settings() -> settings.Settings:
 def serve() -> None:
     """Serve pages, API and assistant."""
     loaded = _settings()
+    try:
+        loaded.check_serving()
+    except settings.SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from None
     from research_app import server  # noqa: PLC0415 - gradio takes seconds to import
 
     server.run(loaded)

@@ -116,9 +116,6 @@ class Services:
     async def _create_accounts(self) -> None:
         if await self.auth.accounts.create_index():
             logger.info("created the index %s", self.auth.accounts.index)
-        password = self.settings.credentials.admin_password
-        if password and await self.auth.bootstrap(password.get_secret_value()):
-            logger.info("made the account %s", self.settings.auth.admin_user)
 
 
 def _tools(settings: Settings) -> Tools:

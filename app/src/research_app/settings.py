@@ -325,7 +325,6 @@ class Credentials(_Section):
     cache_sentinel_password: SecretStr | None = None
     signing_key: SecretStr | None = None
     signing_key_previous: SecretStr | None = None
-    admin_password: SecretStr | None = None
     oidc_client_secret: SecretStr | None = None
     answer_key: SecretStr | None = None
     # uvicorn wants paths, and so never sees a key that is not its business
@@ -370,18 +369,22 @@ class Settings(_Section):
         secrets = self.credentials
         if self.opensearch.user and self.library_login is None:
             raise ValueError("opensearch.user is set, the credential opensearch_password is not")
-        if self.oidc.issuer and not secrets.oidc_client_secret:
-            raise ValueError("oidc.issuer is set, the credential oidc_client_secret is not")
         if self.cache.enabled and self.cache.user and not secrets.cache_password:
             raise ValueError("cache.user is set, the credential cache_password is not")
+        return self
+
+    def check_serving(self) -> None:
+        """What faces readers needs secrets that jobs and commands are not given."""
+        secrets = self.credentials
+        if self.oidc.issuer and not secrets.oidc_client_secret:
+            raise SettingsError("oidc.issuer is set, the credential oidc_client_secret is not")
         if self.answer.provider == "gemini" and not secrets.answer_key:
-            raise ValueError("answer.provider is gemini, the credential answer_key is not set")
+            raise SettingsError("answer.provider is gemini, the credential answer_key is not set")
         if self.server.tls and not (self.certificate_path and secrets.tls_key):
-            raise ValueError(
+            raise SettingsError(
                 "server.tls needs server.tls_certificate (or the credential tls_certificate)"
                 " and the credential tls_key"
             )
-        return self
 
     @property
     def library_login(self) -> Login | None:

@@ -77,7 +77,7 @@ def test_no_secret_is_to_be_seen(hosts: dict[str, Any], ephemeral: Path, name: s
     host = hosts[name]
     secrets = [
         (ephemeral / file).read_text().strip()
-        for file in ("opensearch", "worker", "accounts", "cache", "sentinel", "signing", "admin")
+        for file in ("opensearch", "worker", "accounts", "cache", "sentinel", "signing")
     ]
     key = host.check_output("sed -n 2p /etc/research-pki/host.pem.key")
     looked_for = "\\n".join([*secrets, key])
@@ -195,3 +195,12 @@ def test_metrics_are_for_the_monitoring_hosts(hosts: dict[str, Any], get: Get) -
 def test_who_a_unit_is_in_opensearch(hosts: dict[str, Any], unit: str, given: set[str]) -> None:
     text = hosts[NAMES[0]].check_output(f"systemctl cat {unit}")
     assert set(re.findall(r"^LoadCredential=(opensearch_\w+):", text, re.MULTILINE)) == given
+
+
+def test_the_worker_holds_what_it_uses(hosts: dict[str, Any]) -> None:
+    text = hosts[NAMES[0]].check_output("systemctl cat research-worker")
+    assert set(re.findall(r"^LoadCredential=(\w+):", text, re.MULTILINE)) == {
+        "opensearch_worker_password",
+        "cache_password",
+        "cache_sentinel_password",
+    }

@@ -106,6 +106,18 @@ def add(
     typer.echo(f"added {name} ({role})")
 
 
+@app.command()
+def first() -> None:
+    """Make the first administrator where there is no such account; its password comes as above."""
+    password = _password()
+
+    async def work(auth: Auth) -> tuple[str, bool]:
+        return auth.settings.admin_user, await auth.bootstrap(password)
+
+    name, made = _run(work)
+    typer.echo(f"added {name} (admin)" if made else f"{name} is there")
+
+
 @app.command("list")
 def list_accounts() -> None:
     """List the accounts."""
