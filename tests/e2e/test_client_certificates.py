@@ -95,6 +95,7 @@ def test_limits_count_the_reader_behind_the_edge(lab: Lab) -> None:
     assert statuses(other, 3)["429"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("everything_up")
 def test_a_site_that_asked_for_no_certificate_is_changed_without_a_failed_search(
