@@ -325,7 +325,7 @@ def test_two_people_never_share_an_account() -> None:
 )
 def test_a_mistake_in_the_settings_is_named(section: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        make_settings(oidc=section)
+        make_settings(oidc=section).check_serving()
 
 
 ADFS = {
