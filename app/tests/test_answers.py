@@ -439,7 +439,7 @@ def test_a_reader_who_leaves_stops_the_model(site: Site, monkeypatch: pytest.Mon
 )
 def test_settings_that_cannot_work(answer: dict[str, str], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
-        make_settings(answer=answer)
+        make_settings(answer=answer).check_serving()
 
 
 def test_the_default_needs_nobody() -> None:
