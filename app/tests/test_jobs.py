@@ -161,7 +161,7 @@ def ended(job: Job) -> bool:
 
 
 # How many documents each source has, and how many of them one request or batch carries.
-SOURCES = {"papers": (20_000, 500), "pdfs": (160, 16)}
+SOURCES = {"papers": (10_000, 500), "pdfs": (160, 16)}
 
 
 @pytest.mark.integration
@@ -196,7 +196,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(
 def test_a_worker_told_to_end_gives_its_job_to_the_next(queue: Queue) -> None:
     queue.data["jobs"]["shutdown_seconds"] = 0
     worker = queue.start_worker()
-    identity = queue.submit(queue.papers(20_000))
+    identity = queue.submit(queue.papers(10_000))
     queue.wait(identity, lambda job: job.new > 0 or ended(job), 120)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
@@ -205,7 +205,7 @@ def test_a_worker_told_to_end_gives_its_job_to_the_next(queue: Queue) -> None:
     queue.start_worker()
     job = queue.wait(identity, ended, 120)
     assert (job.state, job.attempts) == ("done", 1)
-    assert queue.documents() == 20_000
+    assert queue.documents() == 10_000
     assert "Traceback" not in queue.log()
 
 
