@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import os
@@ -30,6 +31,11 @@ VIP = "10.77.0.10"
 AS_THIS_HOST = (
     "--cacert /etc/research-pki/ca.pem "
     "--cert /etc/research-pki/host.pem --key /etc/research-pki/host.pem.key"
+)
+# A search node asks its own tier.
+AS_ADMINISTRATOR = (
+    "curl -s -m 20 --cacert /etc/research-pki/ca.pem --cert /etc/research-pki/opensearch-admin.pem"
+    " --key /etc/research-pki/opensearch-admin.pem.key"
 )
 
 
@@ -286,9 +292,9 @@ class SearchTraffic:
 
 
 @pytest.fixture
-def searching(authority: Path) -> Callable[[], SearchTraffic]:
+def searching(authority: Path) -> Callable[..., SearchTraffic]:
     """Return a context manager under which searches run all the time."""
-    return lambda: SearchTraffic(authority)
+    return functools.partial(SearchTraffic, authority)
 
 
 @pytest.fixture(scope="session")
@@ -308,12 +314,34 @@ def main_process(host: Host, unit: str) -> str:
     return host.check(f"systemctl show --property=MainPID --value {unit}").strip()
 
 
+def ask_opensearch(lab: Lab, path: str, past: str = "") -> str:
+    """Ask a search node, another one than `past`; empty where none answers."""
+    for host in lab.group("opensearch"):
+        if host.name != past and (
+            answer := host.run(f"{AS_ADMINISTRATOR} https://{host.name}:9200{path}").out
+        ):
+            return answer
+    return ""
+
+
+def search_tier_health(lab: Lab) -> dict[str, int]:
+    """What the cluster says of itself; as if nothing were assigned where it says nothing."""
+    try:
+        found: dict[str, int] = json.loads(ask_opensearch(lab, "/_cluster/health"))
+    except ValueError:
+        return {"unassigned_shards": -1}
+    return {"unassigned_shards": -1} | found
+
+
 @pytest.fixture
 def everything_up(lab: Lab, reader: Reader) -> Iterator[None]:
     """Leave a test with all parts of the lab working."""
     yield
     for host in lab.group("app"):
-        wait_until(lambda host=host: ready(host), 60, f"{host.name} ready again")  # type: ignore[misc]
+        wait_until(lambda host=host: ready(host), 90, f"{host.name} ready again")  # type: ignore[misc]
+    wait_until(
+        lambda: search_tier_health(lab)["unassigned_shards"] == 0, 240, "every copy assigned again"
+    )
     wait_until(lambda: reader.get("/ready").status == 200, 60, "the service ready again")
 
 

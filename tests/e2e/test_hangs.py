@@ -14,18 +14,29 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.e2e.conftest import Host, Lab, Reader, SearchTraffic, Traffic, main_process, ready
+from tests.e2e.conftest import (
+    AS_ADMINISTRATOR,
+    Host,
+    Lab,
+    Reader,
+    SearchTraffic,
+    Traffic,
+    ask_opensearch,
+    main_process,
+    ready,
+    search_tier_health,
+)
 from tests.waiting import wait_until
 
 # what was stopped has to come back before the next test: a search node needs a minute and more
-pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
+pytestmark = [
+    pytest.mark.usefixtures("everything_up"),
+    pytest.mark.timeout(900),
+    pytest.mark.long,
+]
 
 Record = Callable[[str], None]
 PATIENCE = 10  # seconds that a reader waits for an answer
-ADMIN = (
-    "curl -s -m 20 --cacert /etc/research-pki/ca.pem --cert /etc/research-pki/opensearch-admin.pem"
-    " --key /etc/research-pki/opensearch-admin.pem.key"
-)
 
 
 class Writer:
@@ -75,37 +86,8 @@ def readers(authority: Path) -> SearchTraffic:
     return SearchTraffic(authority, patience=PATIENCE)
 
 
-@pytest.fixture(autouse=True)
-def everything_up(lab: Lab, reader: Reader) -> Iterator[None]:
-    """Leave each test with all parts of the lab working."""
-    yield
-    for host in lab.group("app"):
-        wait_until(lambda host=host: ready(host), 90, f"{host.name} ready again")  # type: ignore[misc]
-    wait_until(lambda: health(lab)["unassigned_shards"] == 0, 240, "every copy assigned again")
-    wait_until(lambda: reader.get("/ready").status == 200, 60, "the service ready again")
-
-
-def ask(lab: Lab, path: str, past: str = "") -> str:
-    """Ask a search node, another one than `past`; empty where none answers."""
-    for host in lab.group("opensearch"):
-        if host.name != past and (
-            answer := host.run(f"{ADMIN} https://{host.name}:9200{path}").out
-        ):
-            return answer
-    return ""
-
-
-def health(lab: Lab) -> dict[str, int]:
-    """What the cluster says of itself; as if nothing were assigned where it says nothing."""
-    try:
-        found: dict[str, int] = json.loads(ask(lab, "/_cluster/health"))
-    except ValueError:
-        return {"unassigned_shards": -1}
-    return {"unassigned_shards": -1} | found
-
-
 def manager(lab: Lab) -> Host:
-    return lab[ask(lab, "/_cat/cluster_manager?h=node").strip()]
+    return lab[ask_opensearch(lab, "/_cat/cluster_manager?h=node").strip()]
 
 
 def other(lab: Lab) -> Host:
@@ -176,7 +158,9 @@ def test_a_search_node_that_hangs_is_hardly_noticed(
     node = other(lab)
     with readers as traffic, stopped(node, "opensearch"):
         left = wait_until(
-            lambda: f" {node.name} " not in ask(lab, "/_cat/nodes?h=ip,name,v", node.name),
+            lambda: (
+                f" {node.name} " not in ask_opensearch(lab, "/_cat/nodes?h=ip,name,v", node.name)
+            ),
             60,
             f"{node.name} left",
         )
@@ -219,16 +203,16 @@ def test_a_shard_that_the_cluster_has_given_up_is_tried_again(lab: Lab, record: 
     def send(method: str, path: str, body: str = "{}") -> str:
         header = "-H 'content-type: application/json'"
         url = f"https://os1:9200/{name}{path}"
-        return lab["os1"].check(f"{ADMIN} -X{method} {header} '{url}' -d '{body}'")
+        return lab["os1"].check(f"{AS_ADMINISTRATOR} -X{method} {header} '{url}' -d '{body}'")
 
     def status() -> str:
-        return str(json.loads(ask(lab, f"/_cluster/health/{name}"))["status"])
+        return str(json.loads(ask_opensearch(lab, f"/_cluster/health/{name}"))["status"])
 
     one = {"number_of_shards": 1, "number_of_replicas": 0}
     send("PUT", "", json.dumps({"settings": {"index": one}}))
     try:
-        holder = lab[ask(lab, f"/_cat/shards/{name}?h=node").strip()]
-        uuid = ask(lab, f"/_cat/indices/{name}?h=uuid").strip()
+        holder = lab[ask_opensearch(lab, f"/_cat/shards/{name}?h=node").strip()]
+        uuid = ask_opensearch(lab, f"/_cat/indices/{name}?h=uuid").strip()
         folder = holder.check(
             f"find /var/lib/opensearch -type d -path '*{uuid}/0/translog'"
         ).strip()
@@ -238,7 +222,7 @@ def test_a_shard_that_the_cluster_has_given_up_is_tried_again(lab: Lab, record: 
             send("POST", "/_open?wait_for_active_shards=0")
             explain = json.dumps({"index": name, "shard": 0, "primary": True})
             url = "https://os1:9200/_cluster/allocation/explain"
-            command = f"{ADMIN} -H 'content-type: application/json' {url} -d '{explain}'"
+            command = f"{AS_ADMINISTRATOR} -H 'content-type: application/json' {url} -d '{explain}'"
             wait_until(lambda: "max_retry" in lab["os1"].check(command), 60, "it was given up")
         finally:
             holder.check(f"chown opensearch {folder}")
@@ -255,7 +239,8 @@ def test_a_manager_that_hangs_is_replaced_by_another(
     with readers as traffic, Writer(lab["app3"]) as writer, stopped(node, "opensearch"):
         elected = wait_until(
             lambda: (
-                ask(lab, "/_cat/cluster_manager?h=node", node.name).strip() not in ("", node.name)
+                ask_opensearch(lab, "/_cat/cluster_manager?h=node", node.name).strip()
+                not in ("", node.name)
             ),
             60,
             "another manager",
@@ -280,7 +265,9 @@ def test_a_manager_that_hears_nothing_is_left_and_all_heals(
             time.sleep(60)
         finally:
             node.check(f"iptables -D {rule}")
-        healed = wait_until(lambda: health(lab)["unassigned_shards"] == 0, 240, "all assigned")
+        healed = wait_until(
+            lambda: search_tier_health(lab)["unassigned_shards"] == 0, 240, "all assigned"
+        )
         settled(traffic)
     record(
         f"{traffic.summary('elected manager hears nothing for 60 s')}; "
