@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,22 +17,6 @@ LISTED = {
     "app": {"research-app.service", "research-worker.service"},
     "edge": {"keepalived.service"},
 }
-# Run on a host: each TCP connection as (unit, peer), by the control group of who holds it.
-CONNECTIONS = r"""
-import json, re, subprocess
-found = set()
-for line in subprocess.check_output(["ss", "-Htnp"], text=True).splitlines():
-    peer = line.split()[4].rpartition(":")[0].strip("[]").partition("%")[0]
-    for pid in re.findall(r"pid=(\d+)", line):
-        try:
-            groups = open(f"/proc/{pid}/cgroup").read()
-        except OSError:
-            continue
-        for unit in set(re.findall(r"/([^/\n]+\.service)", groups)):
-            found.add((unit, peer))
-print(json.dumps(sorted(found)))
-"""
-
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -45,13 +29,13 @@ def allowed(host: Host, unit: str) -> list[Network]:
 
 
 def connections(host: Host) -> set[tuple[str, ipaddress.IPv4Address | ipaddress.IPv6Address]]:
-    """Return the peers of each unit's connections at this moment."""
-    host.write("/run/connections.py", CONNECTIONS)
-    listed = json.loads(host.check("python3 -I /run/connections.py; rm /run/connections.py"))
+    """Return each TCP connection of this moment as (unit, peer), by control group."""
     found = set()
-    for unit, peer in listed:
+    for line in host.check("ss --no-header --tcp --numeric --cgroup").splitlines():
+        peer = line.split()[4].rpartition(":")[0].strip("[]").partition("%")[0]
         address = ipaddress.ip_address(peer)
-        found.add((unit, getattr(address, "ipv4_mapped", None) or address))
+        for unit in re.findall(r"/([^/\s]+\.service)", line):
+            found.add((unit, getattr(address, "ipv4_mapped", None) or address))
     return found
 
 
