@@ -143,13 +143,15 @@ def test_no_host_begins_to_ask_for_certificates_before_the_edges_show_theirs(
     edges, settings = tmp_path / "edges.yml", "/etc/research-app/settings.toml"
     edges.write_text(EDGE_THAT_IS_AWAY)
     before = {name: main_pid(name) for name in NAMES}
-    hosts["app-1"].run_test(f"sed -i.now '/^edges = /d; /^clients = /d' {settings}")
-    earlier = hosts["app-1"].check_output(f"cat {settings}")
+    for host in hosts.values():
+        host.run_test(f"sed -i.now '/^edges = /d; /^clients = /d' {settings}")
+    earlier = {name: hosts[name].check_output(f"cat {settings}") for name in NAMES}
     try:
         done = playbook(f"--inventory={edges}", *arguments)
         assert done.returncode != 0 and said in " ".join(done.stdout.split()), done.stdout
-        assert hosts["app-1"].check_output(f"cat {settings}") == earlier
+        assert {name: hosts[name].check_output(f"cat {settings}") for name in NAMES} == earlier
         assert {name: main_pid(name) for name in NAMES} == before
     finally:
-        hosts["app-1"].run_test(f"mv {settings}.now {settings}")
+        for host in hosts.values():
+            host.run_test(f"mv {settings}.now {settings}")
     assert [get(name, "/live")[0] for name in NAMES] == [200, 200]
