@@ -71,6 +71,7 @@ def stolen(shell: Shell) -> str:
     return "/run/stolen.pem"
 
 
+@pytest.mark.long
 def test_a_stolen_one_is_taken_away_without_a_restart(
     playbook: Any, shell: Shell, process: Callable[[], str], stolen: str
 ) -> None:

@@ -26,6 +26,7 @@ def test_a_second_run_restarts_nothing(playbook: Any, process: Process) -> None:
     assert process() == before
 
 
+@pytest.mark.long
 def test_another_heap_is_one_restart(
     playbook: Any, process: Process, shell: Shell, ask: Any
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_killed_node_is_started_without_the_rolling_path(
     assert process() == started
 
 
+@pytest.mark.long
 def test_a_renewed_certificate_is_taken_over_without_a_restart(
     playbook: Any, process: Process, shell: Shell
 ) -> None:

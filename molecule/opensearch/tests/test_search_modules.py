@@ -168,6 +168,7 @@ def refused(shell: Callable[[str], str], ask: Any) -> Any:
     return {(name, how): next(results) for name in REFUSED for how in WRONG}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", WRONG)
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_wrong_connection_is_one_clear_error(refused: Any, name: str, how: str) -> None:

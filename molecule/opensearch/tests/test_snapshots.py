@@ -190,6 +190,7 @@ def test_an_index_that_nobody_wrote_to_is_replaced(ask: Any, taken: str, restore
     assert count(ask, LIBRARY) == DOCUMENTS - 2
 
 
+@pytest.mark.long
 def test_people_may_write_while_a_snapshot_is_taken(
     ask: Any, module: Module, restore: Module
 ) -> None:
@@ -225,6 +226,7 @@ def test_old_snapshots_go_and_the_newest_good_one_stays(
     assert module("opensearch_snapshot", **absent)["changed"]
 
 
+@pytest.mark.long
 def test_users_come_back_with_the_security_index_if_that_is_asked_for(
     ask: Any, module: Module, restore: Module
 ) -> None:
@@ -241,6 +243,7 @@ def test_users_come_back_with_the_security_index_if_that_is_asked_for(
     assert ask("DELETE", path, "admin").status == 200
 
 
+@pytest.mark.long
 def test_a_wrong_connection_is_one_clear_error_and_changes_nothing(
     ask: Any, module: Module
 ) -> None:
