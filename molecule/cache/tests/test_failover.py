@@ -95,6 +95,7 @@ def test_a_run_after_the_failover_changes_nothing(
     assert (primary(), main_pids(hosts)) == (before, pids)
 
 
+@pytest.mark.long
 def test_users_change_without_a_restart(
     ask: Ask, hosts: dict[str, Any], playbook: Playbook
 ) -> None:
@@ -107,6 +108,7 @@ def test_users_change_without_a_restart(
     assert main_pids(hosts) == pids
 
 
+@pytest.mark.long
 def test_a_renewed_certificate_is_shown_without_a_restart(
     ask: Ask, hosts: dict[str, Any], playbook: Playbook
 ) -> None:

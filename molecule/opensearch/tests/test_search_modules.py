@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 # Fifty questions in one run of Ansible take minutes on a busy machine.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 HOST = "opensearch-1"
 PROJECT = Path(__file__).resolve().parents[3]
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
@@ -168,7 +168,6 @@ def refused(shell: Callable[[str], str], ask: Any) -> Any:
     return {(name, how): next(results) for name in REFUSED for how in WRONG}
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("how", WRONG)
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_wrong_connection_is_one_clear_error(refused: Any, name: str, how: str) -> None:

@@ -21,7 +21,7 @@ Shell = Callable[[str], str]
 Module = Callable[..., dict[str, Any]]
 Four = Callable[..., list[bool]]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -190,7 +190,6 @@ def test_an_index_that_nobody_wrote_to_is_replaced(ask: Any, taken: str, restore
     assert count(ask, LIBRARY) == DOCUMENTS - 2
 
 
-@pytest.mark.long
 def test_people_may_write_while_a_snapshot_is_taken(
     ask: Any, module: Module, restore: Module
 ) -> None:
@@ -226,7 +225,6 @@ def test_old_snapshots_go_and_the_newest_good_one_stays(
     assert module("opensearch_snapshot", **absent)["changed"]
 
 
-@pytest.mark.long
 def test_users_come_back_with_the_security_index_if_that_is_asked_for(
     ask: Any, module: Module, restore: Module
 ) -> None:
@@ -243,7 +241,6 @@ def test_users_come_back_with_the_security_index_if_that_is_asked_for(
     assert ask("DELETE", path, "admin").status == 200
 
 
-@pytest.mark.long
 def test_a_wrong_connection_is_one_clear_error_and_changes_nothing(
     ask: Any, module: Module
 ) -> None:
@@ -277,7 +274,6 @@ def test_a_wrong_connection_is_one_clear_error_and_changes_nothing(
     assert "never" not in [one["snapshot"] for one in listed]
 
 
-@pytest.mark.long
 def test_the_playbooks_take_and_restore(playbook: Any, ask: Any) -> None:
     snapshot, back = (str(PLAYBOOKS / name) for name in ("snapshot.yml", "restore.yml"))
     named = {"snapshot": "by-hand"}
