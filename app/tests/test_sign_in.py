@@ -535,21 +535,28 @@ def test_accounts_are_kept(opensearch_url: str, index: str) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.integration
-def test_the_first_administrator_signs_in(
+@pytest.fixture
+def settings_file(
     opensearch_url: str, index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Path:
+    """The settings that commands read: the real OpenSearch, an index of this test."""
     path = tmp_path / "settings.toml"
     path.write_text(
         f'server.tls = false\n[opensearch]\nurls = ["{opensearch_url}"]\nindex = "{index}"\n'
-        '[auth]\npublic_read = false\nadmin_user = "root"\n'
     )
     monkeypatch.setenv("RESEARCH_APP_SETTINGS", str(path))
     monkeypatch.setattr("research_app.logs.configure", lambda _: None)
+    return path
+
+
+@pytest.mark.integration
+def test_the_first_administrator_signs_in(settings_file: Path) -> None:
+    with settings_file.open("a") as settings:
+        settings.write('[auth]\npublic_read = false\nadmin_user = "root"\n')
     for given, said in ((PASSWORD, "added root (admin)\n"), (PASSWORD + "x", "root is there\n")):
         done = CliRunner().invoke(app, ["user", "first"], input=given + "\n")
         assert (done.exit_code, done.output) == (0, said)
-    with TestClient(create_app(load(path))) as client:
+    with TestClient(create_app(load(settings_file))) as client:
         found = client.post("/api/token", json={"name": "root", "password": PASSWORD})
         assert found.is_success, found.text
         headers = {"Authorization": f"Bearer {found.json()['access_token']}"}
@@ -558,16 +565,8 @@ def test_the_first_administrator_signs_in(
 
 
 @pytest.mark.integration
-def test_accounts_by_the_command_line(
-    opensearch_url: str, index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "settings.toml"
-    path.write_text(
-        f'server.tls = false\n[opensearch]\nurls = ["{opensearch_url}"]\nindex = "{index}"\n'
-    )
-    monkeypatch.setenv("RESEARCH_APP_SETTINGS", str(path))
-    monkeypatch.setattr("research_app.logs.configure", lambda _: None)
-
+@pytest.mark.usefixtures("settings_file")
+def test_accounts_by_the_command_line() -> None:
     def run(*arguments: str, given: str = "") -> tuple[int, str]:
         done = CliRunner().invoke(app, ["user", *arguments], input=given)
         assert PASSWORD not in done.output
