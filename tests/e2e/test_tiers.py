@@ -8,20 +8,15 @@ import uuid
 
 import pytest
 
-from tests.e2e.conftest import Lab
+from tests.e2e.conftest import AS_ADMINISTRATOR, Lab
 
 OURS = {"research_web", "research_worker", "research_accounts"}
-PKI = "/etc/research-pki"
-ADMINISTRATOR = (
-    f"curl --silent --fail --cacert {PKI}/ca.pem"
-    f" --cert {PKI}/opensearch-admin.pem --key {PKI}/opensearch-admin.pem.key"
-)
 
 
 def test_the_users_are_those_of_this_release(lab: Lab) -> None:
     node = lab.group("opensearch")[0]
     api = f"https://{node.name}:9200/_plugins/_security/api/internalusers"
-    found = set(json.loads(node.check(f"{ADMINISTRATOR} {api}")))
+    found = set(json.loads(node.check(f"{AS_ADMINISTRATOR} --fail {api}")))
     others = {"research_admin", "research_monitoring", "research_backup", "research_logwriter"}
     assert found == OURS | others
 
