@@ -212,6 +212,28 @@ def test_the_console_says_whose_host_this_is(host: Any) -> None:
     assert "unauthorized use is prohibited" in host.file("/etc/issue").content_string
 
 
+def test_files_of_packages_are_as_they_were_brought(host: Any) -> None:
+    """On a host that was just deployed; the next look is tonight."""
+    assert host.service("research-integrity.timer").is_enabled
+    assert host.service("research-integrity.timer").is_running
+    host.check_output("systemctl start research-integrity")
+
+
+def test_a_changed_program_is_named_and_fails_the_unit(other: Any) -> None:
+    """With what mends it."""
+    other.check_output("cp --archive /usr/bin/whoami /root && echo x >> /usr/bin/whoami")
+    try:
+        assert other.run("systemctl start research-integrity").rc != 0
+        assert other.check_output("systemctl is-failed research-integrity") == "failed"
+        said = other.check_output("journalctl --output=cat --identifier=research-integrity")
+        assert said.splitlines()[-1] == (
+            "/usr/bin/whoami is not as its package brought it (coreutils): "
+            "apt-get install --reinstall coreutils"
+        )
+    finally:
+        other.check_output("mv /root/whoami /usr/bin && systemctl start research-integrity")
+
+
 def run_playbook(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run the scenario's playbook on one host, with extra variables."""
     command = [
