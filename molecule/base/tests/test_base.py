@@ -234,6 +234,39 @@ def test_a_changed_program_is_named_and_fails_the_unit(other: Any) -> None:
         other.check_output("mv /root/whoami /usr/bin && systemctl start research-integrity")
 
 
+# auditctl reads a rule before it turns to the kernel, which takes none from a user namespace.
+READ_RULE = "unshare --map-root-user auditctl"
+NOT_TAKEN = re.compile("audit system is disabled|audit support not in kernel|error sending")
+
+
+def test_the_rules_of_the_kernel_s_audit_are_well_formed(search: Any) -> None:
+    wrong = search.run(f"{READ_RULE} -a always,exit -F pat=/etc/passwd -F key=test").stderr
+    assert "unknown field: pat" in wrong
+    rules = "grep --no-filename '^-' /etc/audit/rules.d/research-*.rules"
+    assert int(search.check_output(f"{rules} | wc -l")) > 40
+    said = search.run(f"{rules} | xargs -L1 {READ_RULE} 2>&1").stdout
+    assert not [line for line in said.splitlines() if not NOT_TAKEN.search(line)]
+
+
+def test_secrets_are_watched_and_changes_of_accounts(search: Any) -> None:
+    """In what the daemon loads when it starts; the package's own wish to wait is not the last."""
+    search.check_output("augenrules")
+    loaded = search.check_output("cat /etc/audit/audit.rules")
+    assert "-F dir=/etc/research-nothing -F perm=r -F auid!=unset" in loaded
+    assert "-F path=/etc/ssh/ssh_host_ed25519_key -F perm=wa" in loaded
+    assert "-F path=/etc/passwd -F perm=wa -F key=research-identity" in loaded
+    assert re.findall(r"--backlog_wait_time (\d+)", loaded)[-1] == "0"
+    assert "-e 2" not in loaded
+
+
+def test_the_audit_daemon_is_held_back_by_its_condition_in_a_container(host: Any) -> None:
+    """And nothing has failed, now or at the next boot."""
+    assert host.service("auditd").is_enabled
+    assert host.check_output("systemctl show -p ConditionResult auditd") == "ConditionResult=no"
+    host.check_output("systemctl start auditd audit-rules")
+    assert host.run("systemctl is-failed auditd audit-rules").rc != 0
+
+
 def run_playbook(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run the scenario's playbook on one host, with extra variables."""
     command = [
@@ -254,6 +287,17 @@ def run_playbook(*arguments: str, **variables: Any) -> subprocess.CompletedProce
         env=environment,
         check=False,
     )
+
+
+def test_the_audit_is_taken_away_where_it_is_not_wanted(other: Any) -> None:
+    result = run_playbook(auditd_enabled=False)
+    assert result.returncode == 0, result.stdout
+    assert other.run("ls /etc/audit/rules.d/research-*").rc != 0
+    assert "research-stack" not in other.file("/etc/audit/auditd.conf").content_string
+    assert not other.service("auditd").is_enabled
+    assert "changed=0 " in run_playbook(auditd_enabled=False).stdout
+    assert run_playbook().returncode == 0
+    assert other.service("auditd").is_enabled
 
 
 @pytest.fixture(scope="module")
