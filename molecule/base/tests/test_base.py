@@ -353,6 +353,12 @@ def test_files_of_a_login_are_not_for_others_but_what_sudo_installs_is(login: An
     assert login("ulimit -Hc").stdout == "0\n"
 
 
+def test_a_forgotten_shell_ends_and_a_script_waits(host: Any) -> None:
+    assert host.run("bash -lic 'echo $TMOUT'").stdout == "3600\n"
+    assert host.run("TMUX=/tmp/tmux bash -lic 'echo $TMOUT'").stdout == "\n"
+    assert host.check_output("bash -lc 'echo $TMOUT'") == ""
+
+
 def test_nothing_is_forwarded(login: Any) -> None:
     """Neither to another port of the host nor to others behind it."""
     done = login("", "-W", "127.0.0.1:22")
