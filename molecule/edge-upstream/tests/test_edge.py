@@ -591,7 +591,7 @@ def test_secrets_are_roots(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "highest"), [("proxy", 2.6), ("keepalived", 3.0), ("research-watchdog", 2.0)]
+    ("unit", "highest"), [("proxy", 2.3), ("keepalived", 3.0), ("research-watchdog", 2.0)]
 )
 def test_units_can_do_little(site: Site, unit: str, highest: float) -> None:
     unit = site.proxy if unit == "proxy" else unit
