@@ -124,6 +124,8 @@ def _print_report(location: str, report: Report, seconds: float) -> None:
         typer.echo(f"refused {refusal.source}: {refusal.reason}")
     if (more := report.refused - SHOWN_REFUSALS) > 0:
         typer.echo(f"refused {more} more")
+    for mending in report.mendings[:SHOWN_REFUSALS]:
+        typer.echo(f"mended {mending.source}: {mending.what}")
     typer.echo(f"{location}: {report} in {seconds:.1f} s")
 
 

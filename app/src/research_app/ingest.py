@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +23,7 @@ from research_app.index.quarantine import MAX_ENTRIES_PER_RUN, Quarantine
 from research_app.index.vectors import meanings
 from research_app.refusal import NotNowError, ReaderAwayError
 from research_app.search.meaning import Meaning
-from research_app.sources.document import Candidate, Refusal, Source, Workshop
+from research_app.sources.document import Candidate, Mending, Refusal, Source, Workshop
 from research_app.sources.outcome import refusal
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,9 @@ class Report:
     refused: int = 0
     # the first of them, as many as are kept: a small archive can hold millions of bad lines
     refusals: list[Refusal] = field(default_factory=list)
+    # documents that were taken although something in them is wrong, and the first of these faults
+    mended: int = 0
+    mendings: list[Mending] = field(default_factory=list)
     total: int | None = None
     # what does not belong to any document, and takes none of them back
     notes: list[str] = field(default_factory=list)
@@ -58,6 +61,12 @@ class Report:
         self.refused += 1
         if len(self.refusals) < MAX_ENTRIES_PER_RUN:
             self.refusals.append(refusal)
+
+    def mend(self, source: str, faults: Sequence[str]) -> None:
+        """Count a document that is taken with faults."""
+        self.mended += bool(faults)
+        room = MAX_ENTRIES_PER_RUN - len(self.mendings)
+        self.mendings += [Mending(source, fault) for fault in faults[:room]]
 
     @property
     def taken(self) -> int:
@@ -77,6 +86,7 @@ class Report:
     def __str__(self) -> str:
         changed = f"{self.changed} changed, " if self.changed else ""
         counts = f"{self.new} new, {changed}{self.unchanged} unchanged, {self.refused} refused"
+        counts += f", {self.mended} mended" if self.mended else ""
         return "; ".join([counts, *self.notes])
 
 
@@ -253,16 +263,22 @@ class Ingest:
         items = [item for item, _ in wanted]
         waited_for = [self._load(item) for item in items if item.at_hand is None]
         later = iter(await asyncio.gather(*waited_for))
+        for item in items:
+            if item.at_hand is not None:
+                self.report.mend(item.source, item.mended)
         return [next(later) if item.at_hand is None else item.at_hand for item in items]
 
     async def _load(self, item: Candidate) -> dict[str, Any] | None:
         try:
-            return await item.load(self._workshop)
+            fields = await item.load(self._workshop)
         except ReaderAwayError:
             raise
         except Exception as error:
             self.report.refuse(refusal(item.source, error))
             return None
+        found = fields.pop("mended", ())
+        self.report.mend(item.source, (*item.mended, *found))
+        return fields
 
     async def _bulk(self, writes: list[Write]) -> None:
         """Write; what the cluster is too busy for is sent again, what it refuses is not."""

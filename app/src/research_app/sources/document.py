@@ -28,6 +28,7 @@ __all__ = [
     "Kind",
     "Line",
     "Lines",
+    "Mending",
     "Part",
     "Passage",
     "Passages",
@@ -172,6 +173,14 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """A document that was taken although something in it is wrong: where it was, and what."""
+
+    source: str
+    what: str
+
+
 Extract = Callable[[Path], Awaitable[dict[str, Any]]]
 
 
@@ -188,6 +197,8 @@ class Candidate:
     """A document that may be new; `load` does the expensive part, if it is.
 
     Where there is none, because the fields are at hand, they can be had without waiting.
+    What was wrong and is mended or left out stands in `mended`, a short sentence each; what only
+    `load` finds out stands under the same name in the fields that it gives, and is not stored.
     """
 
     id: str
@@ -196,6 +207,7 @@ class Candidate:
     content_hash: str
     load: Callable[[Workshop], Awaitable[dict[str, Any]]]
     at_hand: dict[str, Any] | None = None
+    mended: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -237,7 +249,7 @@ def validated(fields: dict[str, Any]) -> Document:
         raise RefusedError(_in_words(error)) from None
 
 
-def ready(document: Document, source: str) -> Candidate:
+def ready(document: Document, source: str, mended: tuple[str, ...] = ()) -> Candidate:
     """A candidate whose content is already at hand."""
     fields = document.stored()
     digest = content_hash(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS))
@@ -245,7 +257,7 @@ def ready(document: Document, source: str) -> Candidate:
     async def load(_: Workshop) -> dict[str, Any]:
         return fields
 
-    return Candidate(document.id, document.kind, source, digest, load, fields)
+    return Candidate(document.id, document.kind, source, digest, load, fields, mended)
 
 
 def _in_words(error: ValidationError) -> str:
