@@ -86,6 +86,16 @@ def test_old_tls_is_refused(version: str) -> None:
     assert "Cipher is (NONE)" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(("host", "port"), [("app1", 7860), ("cache1", 6379), ("os1", 9200)])
+@pytest.mark.parametrize(("group", "accepted"), [("P-256", True), ("X448", False), ("P-521", False)])
+def test_unusual_curves_are_refused_between_hosts(
+    lab: Lab, host: str, port: int, group: str, accepted: bool
+) -> None:
+    """On each of these ports as on the edge: those of Mozilla's intermediate guideline alone."""
+    done = lab[host].run(f"openssl s_client -connect {host}:{port} -groups {group} </dev/null")
+    assert ("Cipher is (NONE)" not in done.out) is accepted
+
+
 def test_plain_http_is_redirected(authority: Path) -> None:
     import http.client
 

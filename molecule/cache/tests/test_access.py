@@ -43,6 +43,20 @@ def test_old_ciphers_are_refused(
 
 
 @pytest.mark.parametrize("port", [6379, 26379])
+@pytest.mark.parametrize(
+    ("group", "accepted"), [("X25519", True), ("P-256", True), ("X448", False), ("P-521", False)]
+)
+def test_unusual_curves_are_refused(
+    hosts: dict[str, Any], port: int, group: str, accepted: bool
+) -> None:
+    """Those of Mozilla's intermediate guideline alone."""
+    done = hosts["cache-1"].run(
+        f"openssl s_client -connect cache-1:{port} -groups {group} </dev/null"
+    )
+    assert ("Cipher is (NONE)" not in done.stdout) is accepted
+
+
+@pytest.mark.parametrize("port", [6379, 26379])
 def test_plain_text_is_refused(hosts: dict[str, Any], port: int) -> None:
     """No command is read from a connection without TLS."""
     answer = hosts["cache-1"].run(
