@@ -25,7 +25,7 @@ from research_app.extract import (
 from research_app.extract.captions import Cue, cues, plain, without_repetitions
 from research_app.extract.html_text import marked_paragraphs
 from research_app.extract.layout import Box, Line, lines_from
-from research_app.extract.pdf import join_hyphenated
+from research_app.extract.hyphens import Vocabulary, mended
 from research_app.plain_text import clean, one_line
 from research_app.sources.document import _names
 from research_app.web.views import shortened
@@ -201,9 +201,11 @@ CASES: dict[str, tuple[Work, Make]] = {
     "captions: many": (refusing(cues), of("00:01 --> 00:02\na\n\n")),
     "passages: words": (lambda text: passages.from_paragraphs([text]), of("a ")),
     "passages: marks": (lambda text: passages.from_paragraphs([text]), of("…", "a")),
-    "pdf: hyphens": (join_hyphenated, after("a-", "\n", "A")),
-    "pdf: many hyphens": (join_hyphenated, of("a-\n")),
-    "pdf: hyphens and spaces": (join_hyphenated, after("a-", " ", "A")),
+    "pdf: hyphens": (whole_words, after("a-", "\n", "A")),
+    "pdf: many hyphens": (whole_words, of("a-\n")),
+    "pdf: hyphens of one line": (whole_words, of("a-")),
+    "pdf: hyphens that nothing follows": (whole_words, of("ab-\n\u00c4\n")),
+    "pdf: hyphens and spaces": (whole_words, after("a-", " ", "A")),
     "pdf: captions of figures": (figure_captions.ANYWHERE.search, of("\n", "a")),
     "pdf: captions of spaces": (figure_captions.ANYWHERE.search, after("Figure", " ")),
     "pdf: abstracts": (front.abstract_from, of("Abstract \n")),
