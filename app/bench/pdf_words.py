@@ -15,6 +15,7 @@ pdftotext is in Debian's poppler-utils, and pdfminer is tried where it is instal
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import re
@@ -58,10 +59,8 @@ def readers() -> Iterator[tuple[str, Reader]]:
     """The readers that there are on this machine."""
     yield "research-stack", ours
     others: list[tuple[str, Reader]] = [("pypdf", by_pypdf)]
-    try:
+    with contextlib.suppress(ImportError):
         others.append(("pdfminer.six", importlib.import_module("pdfminer.high_level").extract_text))
-    except ImportError:
-        pass
     if shutil.which("pdftotext"):
         others.append(("pdftotext", by_pdftotext))
     for name, read in others:

@@ -29,9 +29,9 @@ SALAM = ("م", "ال", "س")  # as PDFium gives the two letters of one sign
         ((*SALAM, " ", "5", "0", "%"), "50% سلام"),
         (("a", "b", " ", *SALAM, " ", "c", "d", "e"), "ab سلام cde"),
         ((")", "5", "(", " ", *SALAM), "سلام (5)"),
-        (("ם", "ו", "ל", "ש"), "שלום"),
+        (("ם", "\u05d5", "ל", "ש"), "של\u05d5ם"),
         # written from the left by a program that knew no other way
-        (("ש", "ל", "ו", "ם"), "שלום"),
+        (("ש", "ל", "\u05d5", "ם"), "של\u05d5ם"),
     ],
 )
 def test_rows(signs: tuple[str, ...], text: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 from research_app.extract.layout import Box, Line
 from research_app.extract.running_heads import without
 
-HEIGHT = 800.0
+FRAME = Box(0, 0, 600, 800)
 
 
 def line(text: str, top: float, left: float = 100, height: float = 9) -> Line:
@@ -18,7 +18,7 @@ def page(*edges: Line, body: str = "some text") -> list[Line]:
 
 def kept(*pages: list[Line]) -> list[list[str]]:
     """What is left of pages but for their text."""
-    found = without(pages, [HEIGHT] * len(pages))
+    found = without(pages, [FRAME] * len(pages))
     return [[line.text for line in lines if "text" not in line.text] for lines in found]
 
 
@@ -54,4 +54,4 @@ def test_the_titles_of_slides_stay() -> None:
 def test_both_pages_of_two() -> None:
     assert kept(page(line("A Journal", 60)), page(line("A Journal", 60))) == [[], []]
     assert kept(page(line("A Journal", 60))) == [["A Journal"]]
-    assert without([[], []], [HEIGHT, HEIGHT]) == [[], []]
+    assert without([[], []], [FRAME, FRAME]) == [[], []]

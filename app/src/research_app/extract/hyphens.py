@@ -25,8 +25,11 @@ _AFTER = re.compile(r"\S+")
 _FIRST = re.compile(rf"{_LETTER}+")
 _ADDRESS = re.compile(r"://|www\.|@|doi\.org|/")
 LONGEST = 200
+# how many lines below the rest of a word is looked for, and how often in a document
 NEAR = 60
 MAX_SEARCHES = 2000
+# of one word, each but the last a whole line
+MAX_PARTS = 4
 
 # "pre- and postprocessing": the hyphen stands for a word that follows
 _AND = frozenset(
@@ -104,7 +107,7 @@ def joined(line: str, following: str, words: Vocabulary) -> tuple[str, str] | No
 
 def _goes_on_large(before: str, after: str, words: Vocabulary) -> bool:
     """Whether a word goes on in capitals, or in letters that are neither large nor small."""
-    if before.isupper() == after.isupper():
+    if not after[0].isupper() or (before.isupper() and after.isupper()):
         return True
     return bool(words.times(f"{before}-{after}".lower()) or words.times((before + after).lower()))
 
@@ -118,7 +121,7 @@ def _is_own(stem: str, before: str, after: str, tail: str, words: Vocabulary) ->
     if before.isupper() and len(before) > 1 and not after.isupper():
         return True
     compound = stem[: -len(before)].endswith(("-", "\u2010"))
-    if compound or tail[len(after) :][:1] == "-":
+    if compound or (tail[len(after) :][:1] in HYPHENS and tail[len(after) + 1 :]):
         return True  # no typesetter adds a hyphen to a word that has one
     return words.keeps_hyphen(before, after)
 
@@ -132,17 +135,20 @@ def mended(lines: Sequence[Line], words: Vocabulary) -> list[str]:
     texts = [line.text for line in lines]
     searches = MAX_SEARCHES
     for at in range(len(texts) - 1):
-        if not texts[at].endswith(tuple(HYPHENS)) or lines[at + 1].beside:
-            continue
-        below = [to for to in range(at + 1, min(len(texts), at + NEAR)) if texts[to]]
-        if not below:
-            continue
-        other = below[0]
-        if searches and not _is_known(texts[at], texts[other], words):
-            searches -= 1
-            free = (to for to in below if not texts[to - 1].endswith(tuple(HYPHENS)))
-            other = next((to for to in free if _is_known(texts[at], texts[to], words)), other)
-        if both := joined(texts[at], texts[other], words):
+        for _ in range(MAX_PARTS):
+            if not texts[at].endswith(tuple(HYPHENS)) or lines[at + 1].beside:
+                break
+            below = [to for to in range(at + 1, min(len(texts), at + NEAR)) if texts[to]]
+            if not below:
+                break
+            other = below[0]
+            if searches and not _is_known(texts[at], texts[other], words):
+                searches -= 1
+                free = (to for to in below if not texts[to - 1].endswith(tuple(HYPHENS)))
+                other = next((to for to in free if _is_known(texts[at], texts[to], words)), other)
+            both = joined(texts[at], texts[other], words)
+            if both is None:
+                break
             texts[at], texts[other] = both
     return texts
 

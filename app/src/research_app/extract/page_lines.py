@@ -26,6 +26,7 @@ _LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 )
 MAX_WORDS = 200_000
+NOWHERE = Box(0, 0, 0, 0)
 # Letters of which PDFium does not know what they are: beyond this share a page is not text.
 MAX_UNKNOWN = 0.5
 
@@ -46,7 +47,7 @@ class PageLines:
     # what is written across the others: the stamp of an archive, the names of axes
     aside: list[Line] = field(default_factory=list)
     turns: int = 0
-    height: float = 0.0
+    frame: Box = NOWHERE
     unknown: bool = False
     characters: int = 0
 
@@ -128,7 +129,7 @@ def lines_of(page: Any, text: Any) -> PageLines:
         turned[word.degrees] += len(word.text)
     ((usual, _),) = turned.most_common(1)
     found.turns = usual // 90 if usual % 90 == 0 else 0
-    found.height = frame.turned(found.turns).height
+    found.frame = frame.turned(found.turns)
     for degrees, some in groupby(words, key=lambda word: word.degrees):
         lines = lines_from((_shown(word.text), word.box) for word in some)
         if degrees == usual:

@@ -118,11 +118,11 @@ def _read(document: pdfium.PdfDocument) -> Contents:
     contents = Contents(document.get_metadata_dict(skip_empty=True))
     pages = _pages(document)
     _refuse_without_words(document, pages)
-    heights = [page.height for page in pages]
+    frames = [page.frame for page in pages]
     whole = [page.lines for page in pages]
-    inner = running_heads.without(whole, heights)
+    inner = running_heads.without(whole, frames)
     words = Vocabulary(line.text for lines in inner for line in lines)
-    flowing = _mended([footnotes_last(*page) for page in zip(inner, heights, strict=True)], words)
+    flowing = _mended([footnotes_last(*page) for page in zip(inner, frames, strict=True)], words)
     contents.first = _text(_mended([whole[0]], words)[0])
     contents.pages = [
         "\n".join(part for part in (_text(lines), _text(page.aside)) if part)

@@ -10,7 +10,7 @@ import re
 import statistics
 from collections.abc import Sequence
 
-from research_app.extract.layout import Line
+from research_app.extract.layout import Box, Line
 
 # By how much the letters of footnotes are smaller, told by lines long enough to have all heights.
 SMALLER = 0.93
@@ -19,10 +19,10 @@ LONG = 20
 LOWEST = 0.5
 MAX_LINES = 40
 
-MARK = re.compile(r"^(?:\d{1,3}|[*†‡§¶∗]+|[a-z])\)?\s?(?=\S)")
+MARK = re.compile(r"^(?:\d{1,3}|[*†‡§¶\u2217]+|[a-z])\)?\s?(?=\S)")
 
 
-def footnotes_last(lines: Sequence[Line], height: float) -> list[Line]:
+def footnotes_last(lines: Sequence[Line], frame: Box) -> list[Line]:
     """The lines of a page, those of its footnotes at the end."""
     long = [line.box.height for line in lines if len(line.text) >= LONG]
     if len(long) < 4:
@@ -30,14 +30,9 @@ def footnotes_last(lines: Sequence[Line], height: float) -> list[Line]:
     usual = statistics.median(long)
     notes: set[int] = set()
     for end in _column_ends(lines):
-        notes.update(_notes(lines, end, usual, _half(lines, height)))
+        notes.update(_notes(lines, end, usual, frame.bottom + LOWEST * frame.height))
     body = [line for at, line in enumerate(lines) if at not in notes]
     return body + [lines[at] for at in sorted(notes)]
-
-
-def _half(lines: Sequence[Line], height: float) -> float:
-    bottom = min(line.box.bottom for line in lines)
-    return bottom + LOWEST * max(height, max(line.box.top for line in lines) - bottom)
 
 
 def _column_ends(lines: Sequence[Line]) -> list[int]:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from research_app.extract.layout import Line
+from research_app.extract.layout import Box, Line
 
 # Rows at each end of a page that may be head or foot, and where heads and feet end, in heights of
 # the page: below or above stands text, whatever it is.
@@ -22,13 +22,13 @@ _ROMAN = re.compile(r"^[-\u2013\u2014\s]*[ivxlc]{1,7}[-\u2013\u2014\s]*$", re.I)
 Key = tuple[str, int]
 
 
-def without(pages: Sequence[Sequence[Line]], heights: Sequence[float]) -> list[list[Line]]:
+def without(pages: Sequence[Sequence[Line]], frames: Sequence[Box]) -> list[list[Line]]:
     """The lines of each page without its heads and feet.
 
     They are rows at the edge of a page that come again at the same height on other pages, whatever
     numbers stand in them; on three, or on both where there are two.
     """
-    edges = [_edges(lines, height) for lines, height in zip(pages, heights, strict=True)]
+    edges = [_edges(lines, frame) for lines, frame in zip(pages, frames, strict=True)]
     seen: Counter[Key] = Counter()
     for page in edges:
         seen.update({key for edge in page for _, keys in edge for key in keys})
@@ -39,17 +39,19 @@ def without(pages: Sequence[Sequence[Line]], heights: Sequence[float]) -> list[l
 Row = tuple[list[int], list[Key]]
 
 
-def _edges(lines: Sequence[Line], height: float) -> tuple[list[Row], list[Row]]:
+def _edges(lines: Sequence[Line], frame: Box) -> tuple[list[Row], list[Row]]:
     """The rows at the head and at the foot of a page, the outermost first."""
     if not lines:
         return [], []
     tall = sorted(line.box.height for line in lines)[len(lines) // 2] * TALLER
     rows = list(_rows(lines))
-    top, bottom = lines[rows[0][0]].box.top, min(line.box.bottom for line in lines)
-    margin = MARGIN * max(height, top - bottom)
-    numbered = [(row, _keys(lines, row, tall)) for row in rows]
-    head = [row for row in numbered[:ROWS] if lines[row[0][0]].box.top > top - margin]
-    foot = [row for row in numbered[-ROWS:][::-1] if lines[row[0][0]].box.bottom < bottom + margin]
+    inner_top, inner_bottom = (
+        frame.top - MARGIN * frame.height,
+        frame.bottom + MARGIN * frame.height,
+    )
+    numbered = [(row, _keys(lines, row, tall)) for row in rows[:ROWS] + rows[-ROWS:]]
+    head = [row for row in numbered[:ROWS] if lines[row[0][0]].box.top > inner_top]
+    foot = [row for row in numbered[::-1][:ROWS] if lines[row[0][0]].box.bottom < inner_bottom]
     return head, foot
 
 
