@@ -95,7 +95,10 @@ BAD: list[tuple[Callable[[], bytes], str]] = [
     (lambda: b"%PDF-1.7\n" + os.urandom(5000), "damaged: it cannot be opened as a PDF"),
     (lambda: GOOD[:300], "damaged"),
     (lambda: encrypted(GOOD), "encrypted: a password is needed to read it"),
-    (lambda: pdf(""), "no text in it: scanned pages need text recognition first"),
+    (
+        lambda: pdf(""),
+        "no text in it: its pages are pictures, a scan that needs text recognition (OCR) first",
+    ),
     (too_many_pages, "over 5000 pages"),
     (nested_dictionaries, "no text in it"),
     (nested_pages, "damaged"),

@@ -42,8 +42,8 @@ def test_what_begins_a_caption(text: str, number: str) -> None:
 
 def test_a_caption_ends_where_the_text_goes_on() -> None:
     lines = [
-        line("Figure 1: A caption of two lines with a hy-", 300),
-        line("phen in it.", 289),
+        line("Figure 1: A caption of two lines with a", 300),
+        line("hyphen in it.", 289),
         line("The text below stands apart from it and is not the caption's.", 260),
         line("Figure 2: Another", 200),
         line("Figure 3: directly below it", 189),

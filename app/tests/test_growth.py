@@ -20,12 +20,15 @@ from research_app.extract import (
     passages,
     placement,
     references,
+    running_heads,
     transcripts,
 )
 from research_app.extract.captions import Cue, cues, plain, without_repetitions
 from research_app.extract.html_text import marked_paragraphs
+from research_app.extract.hyphens import Vocabulary, mended
 from research_app.extract.layout import Box, Line, lines_from
-from research_app.extract.pdf import join_hyphenated
+from research_app.extract.reading_order import footnotes_last
+from research_app.extract.right_to_left import Glyph, in_reading_order
 from research_app.plain_text import clean, one_line
 from research_app.sources.document import _names
 from research_app.web.views import shortened
@@ -137,18 +140,31 @@ def columns(size: int) -> list[list[Line]]:
     return [[line("words of 1999", left=at * 150.0, top=700 - at) for at in range(size)]]
 
 
-def repeated_lines(size: int) -> object:
-    text = "\n".join(f"a line that is printed on every page {'x' * at}" for at in range(size // 40))
-    pages = [f"{text}\nReferences\n", text]
-    lines = [line(f"another line that is on none of them {'y' * at}") for at in range(size // 40)]
-    return pages, {0: [line("References"), *lines], 1: lines}
+def repeated_lines(size: int) -> list[list[Line]]:
+    lines = [
+        line(f"a line that is printed on every page {at}", top=700 - at % 690)
+        for at in range(size // 120)
+    ]
+    return [lines, lines, lines]
 
 
-def split(content: Any) -> object:
-    pages, lines = content
-    place = references.find_heading(pages)
-    assert place is not None
-    return references.split(pages, lines, place)
+def without_heads(pages: list[list[Line]]) -> object:
+    return running_heads.without(pages, [Box(0, 0, 600, 800)] * len(pages))
+
+
+def with_notes(lines: list[Line]) -> object:
+    return footnotes_last(lines, Box(0, 0, 600, 800))
+
+
+def whole_words(text: str) -> object:
+    lines = [line(part) for part in text.split("\n")]
+    return mended(lines, Vocabulary(part.text for part in lines))
+
+
+def from_right(text: str) -> str:
+    return in_reading_order(
+        [Glyph(letter, float(at), Box(at, 0, at + 0.9, 12)) for at, letter in enumerate(text)]
+    )
 
 
 def placed(content: tuple[int, int, int]) -> object:
@@ -201,11 +217,15 @@ CASES: dict[str, tuple[Work, Make]] = {
     "captions: many": (refusing(cues), of("00:01 --> 00:02\na\n\n")),
     "passages: words": (lambda text: passages.from_paragraphs([text]), of("a ")),
     "passages: marks": (lambda text: passages.from_paragraphs([text]), of("…", "a")),
-    "pdf: hyphens": (join_hyphenated, after("a-", "\n", "A")),
-    "pdf: many hyphens": (join_hyphenated, of("a-\n")),
-    "pdf: hyphens and spaces": (join_hyphenated, after("a-", " ", "A")),
-    "pdf: captions of figures": (figure_captions.ANYWHERE.search, of("\n", "a")),
-    "pdf: captions of spaces": (figure_captions.ANYWHERE.search, after("Figure", " ")),
+    "pdf: hyphens": (whole_words, after("a-", "\n", "A")),
+    "pdf: many hyphens": (whole_words, of("a-\n")),
+    "pdf: hyphens of one line": (whole_words, of("a-")),
+    "pdf: hyphens that nothing follows": (whole_words, of("ab-\n\u00c4\n")),
+    "pdf: hyphens and spaces": (whole_words, after("a-", " ", "A")),
+    "pdf: captions of spaces": (figure_captions.CAPTION.match, after("Figure", " ")),
+    "pdf: Arabic": (from_right, of("\u0644 ")),
+    "pdf: marks of Arabic": (from_right, of("\u064e")),
+    "pdf: Latin in Arabic": (from_right, of("a\u06441. ")),
     "pdf: abstracts": (front.abstract_from, of("Abstract \n")),
     "pdf: an abstract of lines": (front.abstract_from, after("Abstract", "\n")),
     "pdf: an abstract of spaces": (front.abstract_from, after("Abstract", " \n \n1")),
@@ -236,7 +256,8 @@ CASES: dict[str, tuple[Work, Make]] = {
         lambda size: [line("a line of 1999", top=700 - 12 * (at % 50)) for at in range(size // 14)],
     ),
     "pdf: columns": (references._entries, lambda size: columns(size // 14)),
-    "pdf: what is printed on each page": (split, repeated_lines),
+    "pdf: what is printed on each page": (without_heads, repeated_lines),
+    "pdf: footnotes": (with_notes, lambda size: rows(size // 30)),
     "pdf: pieces of a line": (
         lines_from,
         lambda size: [("a", Box(at, 0, at + 1, 9)) for at in range(size)],

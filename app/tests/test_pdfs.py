@@ -14,7 +14,7 @@ from research_app.extract import front
 from research_app.extract.extraction import OWN
 from research_app.extract.front import abstract_from, authors_from, title_from, year_from
 from research_app.extract.layout import Box, Line
-from research_app.extract.pdf import extract, join_hyphenated
+from research_app.extract.pdf import extract
 from research_app.files import FileStore
 from research_app.sources import pdf_folder
 from research_app.sources.document import Candidate, Refusal, RefusedError, Workshop
@@ -134,10 +134,7 @@ def test_names_and_years() -> None:
     assert year_from({"CreationDate": "yesterday"}) is None
 
 
-def test_hyphens_and_abstracts() -> None:
-    assert (
-        join_hyphenated("a neu-\r\nral model, a well-\nKnown") == "a neural model, a well-\nKnown"
-    )
+def test_abstracts() -> None:
     text = "Title\nAbstract\n" + "All about it. " * 20 + "\n1 Introduction\nNo."
     assert abstract_from(text) == ("All about it. " * 20).strip()
     assert abstract_from("no such heading") == ""

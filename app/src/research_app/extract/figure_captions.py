@@ -12,7 +12,6 @@ from research_app.extract.references import join
 CAPTION = re.compile(
     r"^(?:Figure|Fig\.?|FIGURE|FIG\.?)\s*(?P<number>[A-Z]?\.?\d{1,3})\s*[.:|\u2014\u2013-]\s*(?=\S|$)"
 )
-ANYWHERE = re.compile(r"^[^\S\n]*" + CAPTION.pattern[1:], re.M)
 
 MAX_LINES = 30
 MAX_CAPTIONS = 30

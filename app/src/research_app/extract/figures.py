@@ -31,13 +31,13 @@ QUALITY = 72
 MARGIN = 4.0
 
 
-def pieces(page: Any, frame: Box) -> list[Box]:
-    """Where something other than text is drawn."""
+def pieces(page: Any, frame: Box, turns: int) -> list[Box]:
+    """Where something other than text is drawn, on the page turned so."""
     boxes = []
     for count, item in enumerate(page.get_objects(filter=DRAWN, max_depth=1)):
         if count >= MAX_OBJECTS:
             break
-        box = Box(*item.get_bounds())
+        box = Box(*item.get_bounds()).turned(turns)
         if all(map(math.isfinite, box)) and box.near(frame, 0):
             boxes.append(_within(box, frame))
     return boxes
@@ -52,13 +52,16 @@ def _within(box: Box, frame: Box) -> Box:
     )
 
 
-def figures_of(page: Any, number: int, lines: list[Line]) -> list[dict[str, Any]]:
-    """The figures of a page that have a caption; the picture of one may be missing."""
+def figures_of(page: Any, number: int, lines: list[Line], turns: int) -> list[dict[str, Any]]:
+    """The figures of a page that have a caption; the picture of one may be missing.
+
+    `turns` is by how many quarters the page is turned by the clock, that its lines are level.
+    """
     captions = figure_captions.find(lines)
     if not captions:
         return []
-    frame = Box(*page.get_bbox())
-    drawn = pieces(page, frame)
+    frame = Box(*page.get_bbox()).turned(turns)
+    drawn = pieces(page, frame, turns)
     placed = placement.place(captions, placement.clusters(drawn, frame), lines, frame)
     own = [*placed.values(), *(caption.box for caption in captions)]
     found = []
@@ -69,19 +72,19 @@ def figures_of(page: Any, number: int, lines: list[Line]) -> list[dict[str, Any]
             box = placement.room_above(caption.box, lines, others, frame)
             if box and not any(piece.near(box, -MARGIN) for piece in drawn):
                 box = None
-        picture = render(page, box, frame, LONGEST_SIDE) if box else None
+        picture = render(page, box, frame, LONGEST_SIDE, turns) if box else None
         found.append({"page": number, "caption": caption.text, "picture": picture})
     return found
 
 
-def cover(page: Any) -> bytes | None:
-    """The whole page, small."""
-    frame = Box(*page.get_bbox())
-    return render(page, frame, frame, COVER_SIDE)
+def cover(page: Any, turns: int) -> bytes | None:
+    """The whole page, small, turned so that its lines are level."""
+    frame = Box(*page.get_bbox()).turned(turns)
+    return render(page, frame, frame, COVER_SIDE, turns)
 
 
-def render(page: Any, box: Box, frame: Box, longest: int) -> bytes | None:
-    """A part of a page as a WebP picture; None where there is nothing on it."""
+def render(page: Any, box: Box, frame: Box, longest: int, turns: int) -> bytes | None:
+    """A part of a turned page as a WebP picture; None where there is nothing on it."""
     if page.get_rotation():
         page.set_rotation(0)
     box = _within(
@@ -89,6 +92,7 @@ def render(page: Any, box: Box, frame: Box, longest: int) -> bytes | None:
     )
     if min(box.width, box.height) < 1:
         return None
+    box, frame = box.turned(-turns), frame.turned(-turns)
     scale = longest / max(box.width, box.height)
     crop = (
         box.left - frame.left,
@@ -107,6 +111,7 @@ def render(page: Any, box: Box, frame: Box, longest: int) -> bytes | None:
     if _is_blank(picture):
         return None
     picture.thumbnail((longest, longest))
+    picture = picture.rotate(-90 * turns, expand=True)
     output = io.BytesIO()
     picture.save(output, "WEBP", quality=QUALITY, method=2)
     return output.getvalue()

@@ -53,30 +53,48 @@ class Box(NamedTuple):
         """How far apart they are from bottom to top; 0 where one is beside the other."""
         return max(0.0, self.bottom - other.top, other.bottom - self.top)
 
+    def turned(self, quarters: int) -> Box:
+        """Where it is when the page is turned so by the clock, about its lower left corner."""
+        left, bottom, right, top = self
+        match quarters % 4:
+            case 1:
+                return Box(bottom, -right, top, -left)
+            case 2:
+                return Box(-right, -top, -left, -bottom)
+            case 3:
+                return Box(-top, left, -bottom, right)
+        return self
+
     def near(self, other: Box, distance: float) -> bool:
         """Whether they overlap or almost do."""
         return self.gap_beside(other) <= distance and self.gap_above(other) <= distance
 
 
 class Line(NamedTuple):
-    """A line of text."""
+    """A line of text; `beside` where it stands to the right of the one before, in the same row."""
 
     text: str
     box: Box
+    beside: bool = False
+
+
+def _is_level(line: Box, box: Box) -> bool:
+    overlap = min(line.top, box.top) - max(line.bottom, box.bottom)
+    return overlap > 0 and overlap >= SAME_HEIGHT * min(line.height, box.height)
 
 
 def _goes_on(line: Box, box: Box) -> bool:
-    overlap = min(line.top, box.top) - max(line.bottom, box.bottom)
     height = min(line.height, box.height)
     gap = box.left - line.right
-    beside = overlap > 0 and overlap >= SAME_HEIGHT * height
-    return beside and -height <= gap <= MAX_GAP * max(line.height, LEAST_HEIGHT)
+    near = -height <= gap <= MAX_GAP * max(line.height, LEAST_HEIGHT)
+    return near and _is_level(line, box)
 
 
 def lines_from(parts: Iterable[tuple[str, Box]]) -> list[Line]:
     """Lines out of the pieces of text of a page, in the order in which they are read."""
     texts: list[list[str]] = []
     boxes: list[Box] = []
+    beside: list[bool] = []
     for text, box in parts:
         if not text.strip():
             continue
@@ -88,9 +106,14 @@ def lines_from(parts: Iterable[tuple[str, Box]]) -> list[Line]:
             texts[-1].append(text)
             boxes[-1] = last.union(box)
         else:
+            last = boxes[-1] if boxes else None
+            beside.append(bool(last and box.left >= last.right and _is_level(last, box)))
             texts.append([text])
             boxes.append(box)
-    return [Line("".join(text).strip(), box) for text, box in zip(texts, boxes, strict=True)]
+    return [
+        Line("".join(text).strip(), *place)
+        for text, *place in zip(texts, boxes, beside, strict=True)
+    ]
 
 
 def usual_pitch(lines: list[Line]) -> float:

@@ -14,21 +14,36 @@ from typing import Any, BinaryIO
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
 
-from research_app.extract import figures, front, references
-from research_app.extract.figure_captions import ANYWHERE
-from research_app.extract.layout import Box, Line, lines_from
-from research_app.sources.document import RefusedError, clean
+from research_app.extract import figures, front, hyphens, references, running_heads
+from research_app.extract.figure_captions import CAPTION
+from research_app.extract.hyphens import Vocabulary
+from research_app.extract.layout import Line
+from research_app.extract.page_lines import PageLines, lines_of
+from research_app.extract.reading_order import footnotes_last
+from research_app.sources.document import RefusedError
 
 MAX_PAGES = 5000
 MAX_CHARACTERS = 20_000_000
-MAX_PIECES = 20_000
+# that many pages are named in a sentence
+MAX_NAMED = 5
 
-_HYPHENATED = re.compile(r"(\w)[-\u00ad\u2010\ufffe\x02][^\S\n]*\n\s*([a-z])")
+# A form that its own program draws: what other programs show in its place.
+_XFA = (pdfium_raw.FORMTYPE_XFA_FULL, pdfium_raw.FORMTYPE_XFA_FOREGROUND)
+_PLACEHOLDER = re.compile(r"please wait|\badobe\b|\bacrobat\b", re.I)
+_SURELY_PLACEHOLDER = re.compile(
+    r"if this message is not eventually replaced|requires Adobe (?:Acrobat )?Reader \d", re.I
+)
+MAX_PLACEHOLDER_WORDS = 250
 
-
-def join_hyphenated(text: str) -> str:
-    """Words that the end of a line cut in two, whole again."""
-    return _HYPHENATED.sub(r"\1\2", text)
+IS_XFA = (
+    "an interactive form (XFA) that only Adobe's programs show: it has no text of its own;"
+    " print it to a PDF there and take that"
+)
+IS_SCAN = "no text in it: its pages are pictures, a scan that needs text recognition (OCR) first"
+IS_UNKNOWN = (
+    "no text in it that can be told: its fonts do not say which letters they show; it needs text"
+    " recognition (OCR), as a scan does"
+)
 
 
 @dataclass
@@ -37,16 +52,19 @@ class Contents:
 
     information: dict[str, str]
     pages: list[str] = field(default_factory=list)
+    # the first page with its head and foot, where a paper says of itself what it is
+    first: str = ""
     figures: list[dict[str, Any]] = field(default_factory=list)
     heading: tuple[str, list[str]] = ("", [])
     references: list[str] = field(default_factory=list)
     cover: bytes | None = None
+    mended: list[str] = field(default_factory=list)
 
 
 def described(contents: Contents, file: bytes | mmap.mmap) -> dict[str, Any]:
     """The fields of a document that its pages and its own information give."""
-    texts = [clean(join_hyphenated(page)).strip() for page in contents.pages]
-    first = texts[0] if texts else ""
+    texts = [page.strip() for page in contents.pages]
+    first = contents.first
     xmp = front.xmp_from(file)
     title, names = contents.heading
     found = {
@@ -60,6 +78,7 @@ def described(contents: Contents, file: bytes | mmap.mmap) -> dict[str, Any]:
         "references": contents.references,
         "figures": [_sent(figure) for figure in contents.figures],
         "cover": _encoded(contents.cover),
+        "mended": contents.mended,
     }
     return {name: value for name, value in found.items() if value}
 
@@ -95,45 +114,110 @@ def _page(document: pdfium.PdfDocument, index: int) -> Iterator[tuple[Any, Any]]
         page.close()
 
 
-def _lines(text: Any) -> list[Line]:
-    count = min(text.count_rects(), MAX_PIECES)
-    boxes = [Box(*text.get_rect(index)) for index in range(count)]
-    return lines_from((clean(text.get_text_bounded(*box)), box) for box in boxes)
-
-
 def _read(document: pdfium.PdfDocument) -> Contents:
     contents = Contents(document.get_metadata_dict(skip_empty=True))
-    total = 0
-    for index in range(len(document)):
-        with _page(document, index) as (page, text):
-            words = text.get_text_bounded().replace("\r\n", "\n")
-            total += len(words)
-            if total > MAX_CHARACTERS:
-                raise RefusedError("over 20 million characters of text")
-            contents.pages.append(words)
-            wanted = len(contents.figures) < figures.MAX_FIGURES and ANYWHERE.search(words)
-            lines = _lines(text) if wanted or index == 0 else []
-            if index == 0:
-                contents.heading = front.heading_from(lines)
-                contents.cover = figures.cover(page)
-            if wanted:
-                contents.figures += figures.figures_of(page, index + 1, lines)
-    if not any(words.strip() for words in contents.pages):
-        raise RefusedError("no text in it: scanned pages need text recognition first")
-    _take_references(document, contents)
+    pages = _pages(document)
+    _refuse_without_words(document, pages)
+    frames = [page.frame for page in pages]
+    whole = [page.lines for page in pages]
+    inner = running_heads.without(whole, frames)
+    words = Vocabulary(line.text for lines in inner for line in lines)
+    flowing = _mended([footnotes_last(*page) for page in zip(inner, frames, strict=True)], words)
+    contents.first = _text(_mended([whole[0]], words)[0])
+    contents.pages = [
+        "\n".join(part for part in (_text(lines), _text(page.aside)) if part)
+        for lines, page in zip(flowing, pages, strict=True)
+    ]
+    contents.heading = front.heading_from(whole[0])
+    _take_figures(document, contents, pages, flowing)
+    _take_references(contents, flowing)
+    contents.mended = _said(pages)
     return contents
 
 
-def _take_references(document: pdfium.PdfDocument, contents: Contents) -> None:
+def _pages(document: pdfium.PdfDocument) -> list[PageLines]:
+    pages: list[PageLines] = []
+    total = 0
+    for index in range(len(document)):
+        with _page(document, index) as (page, text):
+            pages.append(lines_of(page, text))
+        total += pages[-1].characters
+        if total > MAX_CHARACTERS:
+            raise RefusedError("over 20 million characters of text")
+    return pages
+
+
+def _refuse_without_words(document: pdfium.PdfDocument, pages: list[PageLines]) -> None:
+    """Say what a document is that has no text, or only the text of a placeholder."""
+    texts = [line.text for page in pages for line in (*page.lines, *page.aside)]
+    is_xfa = pdfium_raw.FPDF_GetFormType(document.raw) in _XFA
+    if not any(letter.isalnum() for text in texts for letter in text):
+        if is_xfa:
+            raise RefusedError(IS_XFA)
+        raise RefusedError(IS_UNKNOWN if any(page.unknown for page in pages) else IS_SCAN)
+    if len(texts) > MAX_PLACEHOLDER_WORDS:
+        return
+    whole = " ".join(texts)
+    sign = _PLACEHOLDER if is_xfa else _SURELY_PLACEHOLDER
+    if len(whole.split()) <= MAX_PLACEHOLDER_WORDS and sign.search(whole):
+        raise RefusedError(IS_XFA)
+
+
+def _mended(pages: list[list[Line]], words: Vocabulary) -> list[list[Line]]:
+    """The pages of a document with the words whole that the ends of lines and pages cut."""
+    lines = [line for page in pages for line in page]
+    texts = iter(hyphens.mended(lines, words))
+    mended = [[line._replace(text=next(texts)) for line in page] for page in pages]
+    return [[line for line in page if line.text] for page in mended]
+
+
+def _text(lines: list[Line]) -> str:
+    """Lines as they are read: a row of a table is one."""
+    return "".join(
+        ("" if not at else " " if line.beside else "\n") + line.text
+        for at, line in enumerate(lines)
+    )
+
+
+def _said(pages: list[PageLines]) -> list[str]:
+    """What is left out of a document, in words."""
+    unknown = [str(number) for number, page in enumerate(pages, 1) if page.unknown]
+    if not unknown:
+        return []
+    some = ", ".join(unknown[:MAX_NAMED]) + (" and others" if len(unknown) > MAX_NAMED else "")
+    which = "page" if len(unknown) == 1 else f"{len(unknown)} pages:"
+    return [f"{which} {some}: the fonts do not say which letters they show; no text is taken"]
+
+
+def _take_figures(
+    document: pdfium.PdfDocument,
+    contents: Contents,
+    pages: list[PageLines],
+    flowing: list[list[Line]],
+) -> None:
+    """The pictures of a document: its first page, and what has a caption."""
+    for index, (found, lines) in enumerate(zip(pages, flowing, strict=True)):
+        room = len(contents.figures) < figures.MAX_FIGURES
+        wanted = room and any(CAPTION.match(line.text) for line in lines)
+        if not wanted and index > 0:
+            continue
+        page = document[index]
+        try:
+            if index == 0:
+                contents.cover = figures.cover(page, found.turns)
+            if wanted:
+                contents.figures += figures.figures_of(page, index + 1, lines, found.turns)
+        finally:
+            page.close()
+
+
+def _take_references(contents: Contents, flowing: list[list[Line]]) -> None:
     """Keep the list of references out of the text."""
     place = references.find_heading(contents.pages)
     if place is None:
         return
     last = min(len(contents.pages), place.page + references.MAX_LISTED_PAGES)
-    lines = {}
-    for index in range(place.page, last):
-        with _page(document, index) as (_, text):
-            lines[index] = _lines(text)
+    lines = {index: flowing[index] for index in range(place.page, last)}
     found = references.split(contents.pages, lines, place)
     contents.pages, contents.references = found.pages, found.references
 

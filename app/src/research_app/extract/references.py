@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -31,9 +30,7 @@ YEAR = re.compile(r"\b(?:1[5-9]|20)\d{2}\b|https?://|\bdoi\b", re.I)
 ADDRESS = re.compile(r"https?://|doi\.org/")
 LONGEST_ADDRESS = 2000
 TAIL_PARTS = 8
-DIGITS = re.compile(r"\d+")
 
-MAX_FURNITURE = 100
 MIN_ENTRIES = 2
 MAX_ENTRIES = 5000
 MAX_LISTED_PAGES = 200
@@ -69,31 +66,17 @@ def find_heading(pages: list[str]) -> Place | None:
     return None
 
 
-def furniture(pages: list[str]) -> set[str]:
-    """Lines that come on several pages: what is printed at the head and the foot of each."""
-    seen = Counter(
-        line for page in pages for line in {_bare(line) for line in page.splitlines()} if line
-    )
-    return {line for line, times in seen.most_common(MAX_FURNITURE) if times > 1}
-
-
-def _bare(line: str) -> str:
-    return " ".join(DIGITS.sub("", line).split())
-
-
 def split(pages: list[str], lines: dict[int, list[Line]], place: Place) -> Split:
     """Take the list out of a paper.
 
     `lines` has the pages from the heading on. The list ends at the next heading, or on the first
     page on which no entry begins.
     """
-    repeated = furniture(pages)
     kept = list(pages)
     kept[place.page] = pages[place.page][: place.start]
     listed: list[list[Line]] = []
     for number in range(place.page, len(pages)):
         here, rest = _listed(pages[number], lines.get(number, []), place, number)
-        here = [line for line in here if not _is_furniture(line, repeated)]
         if not here or (number > place.page and not _continues(listed, here)):
             break
         listed.append(here)
@@ -109,13 +92,6 @@ def split(pages: list[str], lines: dict[int, list[Line]], place: Place) -> Split
 
 def _joined(*parts: str) -> str:
     return "\n".join(part for part in (part.strip() for part in parts) if part)
-
-
-def _is_furniture(line: Line, repeated: set[str]) -> bool:
-    bare = _bare(line.text)
-    if len(bare) < 4:
-        return not bare  # the number of the page; "7." begins an entry
-    return bare in repeated or any(len(bare) > 20 and bare in other for other in repeated)
 
 
 def _listed(page: str, lines: list[Line], place: Place, number: int) -> tuple[list[Line], str]:
@@ -211,13 +187,11 @@ def _entries(listed: list[list[Line]]) -> list[str]:
 
 
 def join(texts: Iterable[str]) -> str:
-    """The lines of an entry as one: words and addresses whole again."""
+    """The lines of an entry as one: addresses whole again."""
     parts: list[str] = []
     tail = ""  # where the text so far ends
     for text in texts:
-        if tail.endswith(("-", "\u00ad", "\u2010", "\ufffe", "\x02")) and text[:1].islower():
-            parts[-1] = parts[-1][:-1]
-        elif tail and not (_is_unfinished(tail) and not text[:1].isupper()):
+        if tail and not (_is_unfinished(tail) and not text[:1].isupper()):
             parts.append(" ")
         if text:
             parts.append(text)
