@@ -20,6 +20,14 @@ from research_app.sources.document import Candidate, Refusal, RefusedError, Sour
 from research_app.sources.outcome import FAULT
 
 
+# what OpenSearch 3 says of an index when a disk is over the flood stage
+FULL = {
+    "type": "cluster_block_exception",
+    "reason": "index [library] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage"
+    " watermark, index has read-only-allow-delete block];",
+}
+
+
 class FakeIndex:
     """The three calls that an ingest makes, over a dictionary."""
 
@@ -29,6 +37,7 @@ class FakeIndex:
         self.busy: dict[str, int] = {}
         self.refused: set[str] = set()
         self.invalid: set[str] = set()
+        self.full = False
         self.bulks = 0
         self.refreshed = 0
         self.indices = self
@@ -69,6 +78,8 @@ class FakeIndex:
         if self.busy.get(identity, 0) > 0:
             self.busy[identity] -= 1
             return {"status": 429, "error": {"reason": "queue is full"}}
+        if self.full:
+            return {"status": 429, "error": FULL}
         if identity in self.refused:
             return {"status": 400, "error": {"type": "x", "caused_by": {"reason": "no such field"}}}
         self.documents[identity] = source
@@ -269,3 +280,15 @@ def test_parts_stay_below_a_size(sizes: list[int], parts: list[list[int]]) -> No
         return [[len(write.body) for write in group] for group in groups]
 
     assert lengths(split(writes, 10)) == parts
+
+
+@pytest.mark.parametrize("as_a_whole", [False, True])
+def test_a_full_disk_is_said_at_once_and_not_waited_for(
+    index: FakeIndex, monkeypatch: pytest.MonkeyPatch, as_a_whole: bool
+) -> None:
+    monkeypatch.setattr(ingest, "PAUSES", (60,) * 3)
+    index.full = not as_a_whole
+    if as_a_whole:
+        index.failures = [TransportError(429, FULL["type"], {"error": FULL, "status": 429})]
+    with pytest.raises(IndexUnavailableError, match="disk of one of its nodes is full"):
+        run(index, paper("1"))

@@ -18,7 +18,7 @@ from opensearchpy.exceptions import OpenSearchException, RequestError, Transport
 
 from research_app.extract.extraction import OWN, Extraction
 from research_app.files import FileStore
-from research_app.index.client import IndexUnavailableError, describe
+from research_app.index.client import NO_ROOM, IndexUnavailableError, describe, is_full_disk, whole
 from research_app.index.quarantine import MAX_ENTRIES_PER_RUN, Quarantine
 from research_app.index.vectors import meanings
 from research_app.refusal import NotNowError, ReaderAwayError
@@ -307,13 +307,15 @@ class Ingest:
             if error.status_code != REFUSED:
                 raise
             if len(writes) == 1:
-                return [{"status": REFUSED, "error": _whole(error)}]
+                return [{"status": REFUSED, "error": whole(error)}]
             half = len(writes) // 2
             return [*await self._send(writes[:half]), *await self._send(writes[half:])]
         return [result["index"] for result in answer["items"]]
 
     def _settled(self, write: Write, outcome: dict[str, Any]) -> bool:
         """Count one written document; False when it is to be sent again."""
+        if is_full_disk(outcome.get("error") or {}):
+            raise IndexUnavailableError(NO_ROOM)
         if outcome["status"] == BUSY:
             return False
         if "error" in outcome:
@@ -331,7 +333,9 @@ class Ingest:
                 return await request()
             except OpenSearchException as error:
                 again = isinstance(error, UnreachableError) or (
-                    isinstance(error, TransportError) and error.status_code in (BUSY, 503)
+                    isinstance(error, TransportError)
+                    and error.status_code in (BUSY, 503)
+                    and not is_full_disk(whole(error))
                 )
                 if not again or pause is None:
                     raise IndexUnavailableError(describe(error)) from error
@@ -346,12 +350,6 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _whole(error: RequestError) -> dict[str, Any]:
-    """Why a request was refused, in the form in which one document of it is."""
-    reason = error.info.get("error") if isinstance(error.info, dict) else None
-    return reason if isinstance(reason, dict) else {"type": str(error.error)}
 
 
 def _stamped(item: Candidate, fields: dict[str, Any], now: str) -> dict[str, Any]:
