@@ -19,7 +19,6 @@ from research_app.refusal import NotNowError
 from research_app.sources.document import Candidate, Refusal, RefusedError, Source, ready, validated
 from research_app.sources.outcome import FAULT
 
-
 # what OpenSearch 3 says of an index when a disk is over the flood stage
 FULL = {
     "type": "cluster_block_exception",
