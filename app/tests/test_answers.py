@@ -23,12 +23,13 @@ from hypothesis import strategies as st
 from model_server import ENDED, GEMINI, OPENAI, OVERLOADED, REFUSED, Model, serving
 
 from research_app.answer.citations import CitationFilter
-from research_app.answer.events import Answer
+from research_app.answer.events import Answer, Text
 from research_app.answer.extractive import Extractive, chosen
 from research_app.answer.passage import without_references
 from research_app.answer.prompt import RULES, material
 from research_app.answer.sentences import readable, sentences, terms
 from research_app.answer.service import CUT_SHORT, INSTEAD, NOTHING, AnswerService, provider_of
+from research_app.answer.thoughts import ThoughtFilter
 from research_app.index.client import IndexUnavailableError
 from research_app.settings import Credentials, SettingsError, parse
 from research_app.web.places import clock
@@ -295,6 +296,99 @@ def test_a_model_that_finds_nothing(said: str) -> None:
     lines = [f"data: {json.dumps({'choices': [{'delta': {'content': bit}}]})}" for bit in bits]
     answer = with_model(Model([*lines, "data: [DONE]"]), "openai", told)
     assert (answer.text, answer.found) == (NOTHING, False)
+
+
+# --- what a model thinks aloud ------------------------------------------------------------------
+
+SHOWN = "Zebras have stripes [1]."
+
+
+def chunks(text: str, size: int) -> list[str]:
+    bits = [text[at : at + size] for at in range(0, len(text), size)]
+    return [f"data: {json.dumps({'choices': [{'delta': {'content': bit}}]})}" for bit in bits]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"<think>The secret [2].</think>{SHOWN}",
+        f"<think>\nThe secret.\n</think>\n\n{SHOWN}",
+        f"<THINK>The secret.</Think>{SHOWN}",
+        f'<think type="deep" level=3>The secret.</think >{SHOWN}',
+        f"<thinking>The secret.</thinking>{SHOWN}",
+        f"<reasoning>The secret.</reasoning>{SHOWN}",
+        f"[THINK]The secret.[/THINK]{SHOWN}",
+        f"<think>a <think>The secret.</think> The secret.</think>{SHOWN}",
+        f"<think></think>{SHOWN}<think>The secret.</think>",
+        "Zebras <think>The secret.</think>have stripes [1].",
+        f"The secret. [2]</think>{SHOWN}",  # the prompt of the model began it
+        f"<think/>{SHOWN}",
+    ],
+)
+def test_thoughts_never_reach_readers(said: str, size: int) -> None:
+    answer = with_model(Model([*chunks(said, size), "data: [DONE]"]), "openai", told)
+    assert (answer.text, answer.citations, answer.notice) == (SHOWN, [1], "")
+
+
+@pytest.mark.parametrize(
+    "said", ["<think>The secret.", "<think>a <think>b</think> The secret.", "</think><think>x"]
+)
+def test_a_model_that_only_thinks_has_not_answered(said: str) -> None:
+    answer = with_model(Model([*chunks(said, 3), "data: [DONE]"]), "openai", told)
+    assert (answer.provider, answer.notice) == ("extractive", INSTEAD)
+    assert "secret" not in answer.text
+
+
+def test_a_thought_without_its_end_is_not_shown_after_an_answer() -> None:
+    said = [*chunks(f"{SHOWN} <think>The secret.", 4), "data: [DONE]"]
+    answer = with_model(Model(said), "openai", told)
+    assert (answer.text, answer.notice) == (SHOWN, CUT_SHORT)
+
+
+def test_a_model_that_once_thought_before_it_said_so_is_held_back_from_then_on() -> None:
+    async def events(answers: AnswerService) -> list[list[str]]:
+        asked = []
+        for _ in range(2):
+            stream = answers.stream("Why do zebras have stripes?")
+            asked.append([event.text async for event in stream if isinstance(event, Text)])
+        return asked
+
+    lines = [*chunks(f"The secret.</think>{SHOWN}", 4), "data: [DONE]"]
+    first, second = with_model(Model(lines), "openai", events)
+    assert "secret" in "".join(first)  # until its end nobody can know; then it is taken back
+    assert "".join(second) == SHOWN
+
+
+@pytest.mark.parametrize(
+    "text", ["a < b and c > d", "<thin", "<b>x</b>", "a <thinker>", "[TH", "I <", "</thi", "[1] <"]
+)
+def test_what_is_no_thought_stays(text: str) -> None:
+    for size in (1, 3, 100):
+        thoughts = ThoughtFilter()
+        bits = [text[at : at + size] for at in range(0, len(text), size)]
+        assert "".join(map(thoughts.feed, bits)) + thoughts.end() == text
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=5),
+            st.sampled_from(["<think>", "</think>", "<", "think", ">", "/", "[THINK]", " "]),
+        )
+    ).map("".join),
+    st.lists(st.integers(0, 200), max_size=10),
+)
+def test_thoughts_are_the_same_however_the_text_is_cut(text: str, cuts: list[int]) -> None:
+    def shown(edges: list[int]) -> tuple[str, bool]:
+        thoughts, found = ThoughtFilter(), ""
+        for start, end in pairwise([0, *edges, len(text)]):
+            late = thoughts.late
+            bit = thoughts.feed(text[start:end])
+            found = bit if thoughts.late > late else found + bit
+        return found + thoughts.end(), thoughts.open
+
+    assert shown(sorted(cut % (len(text) + 1) for cut in cuts)) == shown([])
 
 
 def test_who_leaves_stops_the_model() -> None:

@@ -52,6 +52,11 @@ class CitationFilter:
         rest, self._held = self._held, ""
         return self._shown(rest)
 
+    def restart(self) -> None:
+        """Forget the text so far, which counts no longer."""
+        self._held, self._opened = "", False
+        self.cited.clear()
+
     def _shown(self, text: str) -> str:
         parts: list[str] = []
         position = 0

@@ -25,6 +25,7 @@ from research_app.answer.openai_compatible import OpenAICompatible
 from research_app.answer.passage import Passage, PassageFinder, address
 from research_app.answer.prompt import NO_ANSWER
 from research_app.answer.provider import Provider, ProviderError
+from research_app.answer.thoughts import ThoughtFilter
 from research_app.settings import Answer as AnswerSettings
 from research_app.settings import Settings
 from research_app.web.places import place
@@ -64,17 +65,20 @@ class AnswerService:
         self._provider = provider
         self._fallback = Extractive()
         self._places = asyncio.Semaphore(section.concurrent)
+        # whether the model's prompt begins a thought that its answers only end
+        self._thinks_first = False
 
     async def stream(self, question: str) -> AsyncGenerator[Event, None]:
         """The events of an answer; closing the generator ends what still runs for it."""
         passages = await self._finder.passages(question, self._section.passages)
-        yield Sources(await asyncio.to_thread(sources, passages))
+        found = Sources(await asyncio.to_thread(sources, passages))
+        yield found
         if not passages:
             yield Text(NOTHING)
             yield Done(self._fallback.name, False)
             return
         if self._provider.name != self._fallback.name:
-            async with contextlib.aclosing(self._by_model(question, passages)) as events:
+            async with contextlib.aclosing(self._by_model(question, passages, found)) as events:
                 async for event in events:
                     yield event
                     if isinstance(event, Done):
@@ -89,18 +93,26 @@ class AnswerService:
         async with contextlib.aclosing(self.stream(question)) as events:
             return whole(question, [event async for event in events])
 
-    async def _by_model(self, question: str, passages: Sequence[Passage]) -> Events:
-        """The model's answer; without a Done at its end where it did not even begin."""
+    async def _by_model(self, question: str, passages: Sequence[Passage], found: Sources) -> Events:
+        """The model's answer; without a Done at its end where it did not even begin.
+
+        Where what it wrote turns out to be thought, its sources are told once more: what came
+        before them counts no longer. From then on its answers are held back until it has thought.
+        """
         if self._places.locked():
             logger.warning("answer: %s are being written already", self._section.concurrent)
             return
         citations = CitationFilter(len(passages))
-        begun = False
+        thoughts = ThoughtFilter(thinking=self._thinks_first)
+        begun, late = False, 0
         async with self._places:
-            writing = _told(self._provider, question, passages, citations)
+            writing = _told(self._provider, question, passages, citations, thoughts)
             try:
                 async with contextlib.aclosing(writing):
                     async for event in within(self._section.timeout_seconds, writing):
+                        if thoughts.late > late:
+                            late, self._thinks_first = thoughts.late, True
+                            yield found
                         begun = begun or isinstance(event, Text)
                         yield event
                 return
@@ -108,6 +120,7 @@ class AnswerService:
                 logger.warning("answer: %s: no end in time", self._provider.name)
             except ProviderError as error:
                 logger.warning("answer: %s: %s", self._provider.name, error)
+                self._thinks_first = self._thinks_first and not thoughts.open
         if begun:
             yield Notice(CUT_SHORT)
             yield Done(self._provider.name, True, sorted(citations.cited))
@@ -122,13 +135,20 @@ async def _told(
     question: str,
     passages: Sequence[Passage],
     citations: CitationFilter | None = None,
+    thoughts: ThoughtFilter | None = None,
 ) -> Events:
-    """What a provider writes, citing nothing but the passages; or that they hold no answer."""
+    """What a provider writes, citing nothing but the passages; or that they hold no answer.
+
+    :param thoughts: takes out what a model thinks aloud; sentences of documents are as they are
+    """
     citations = citations or CitationFilter(len(passages))
-    held, begun = "", False
-    async with contextlib.aclosing(provider.stream(question, passages)) as bits:
+    held, begun, late = "", False, 0
+    async with contextlib.aclosing(_without(thoughts, provider.stream(question, passages))) as bits:
         async for bit in bits:
             text = bit
+            if thoughts and thoughts.late > late:
+                held, begun, late = "", False, thoughts.late
+                citations.restart()
             if not begun:
                 held += bit
                 if NO_ANSWER.startswith(held.strip().rstrip(".")):
@@ -141,6 +161,19 @@ async def _told(
     if not begun:
         yield Text(NOTHING)
     yield Done(provider.name, begun, sorted(citations.cited))
+
+
+async def _without(
+    thoughts: ThoughtFilter | None, bits: AsyncGenerator[str, None]
+) -> AsyncGenerator[str, None]:
+    """A text without thoughts; ProviderError where it ends within one."""
+    async with contextlib.aclosing(bits):
+        async for bit in bits:
+            yield thoughts.feed(bit) if thoughts else bit
+    if thoughts:
+        if thoughts.open:
+            raise ProviderError("it ended within a thought: answer.max_tokens may be too few")
+        yield thoughts.end()
 
 
 async def within(seconds: float, events: Events) -> Events:

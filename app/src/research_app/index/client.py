@@ -19,6 +19,14 @@ from research_app.settings import Login, Settings
 DEAD_SECONDS = 10
 DEAD_DOUBLINGS = 3
 
+# By this id, in every release, OpenSearch blocks an index when a node's disk is over the flood
+# stage, with status 429, as if it were only busy. It lifts the block itself once there is room.
+NO_ROOM_BLOCK = "/12/"
+NO_ROOM = (
+    "the disk of one of its nodes is full, and it takes no document: free space there or add a"
+    " node; it goes on by itself below the high watermark"
+)
+
 
 class IndexUnavailableError(Exception):
     """OpenSearch cannot answer now; it may later."""
@@ -139,6 +147,8 @@ async def unserved(client: AsyncOpenSearch, patterns: list[str]) -> tuple[list[s
 def describe(error: Exception) -> str:
     """One line about a failure, without the request's body and without credentials."""
     if isinstance(error, TransportError):
+        if is_full_disk(whole(error)):
+            return NO_ROOM
         status, kind = error.status_code, str(error.error)
         if status in ("N/A", "TIMEOUT"):
             if "CERTIFICATE_VERIFY_FAILED" in kind:
@@ -146,3 +156,16 @@ def describe(error: Exception) -> str:
             return "no node answers"
         return f"{status} {kind}"
     return type(error).__name__
+
+
+def whole(error: TransportError) -> dict[str, Any]:
+    """Why a request was refused, in the form in which one document of a bulk is."""
+    reason = error.info.get("error") if isinstance(error.info, dict) else None
+    return reason if isinstance(reason, dict) else {"type": str(error.error)}
+
+
+def is_full_disk(error: dict[str, Any]) -> bool:
+    """Whether OpenSearch refuses because a disk is full: waiting a minute does not help then."""
+    return error.get("type") == "cluster_block_exception" and NO_ROOM_BLOCK in str(
+        error.get("reason")
+    )
