@@ -36,6 +36,8 @@ def kept(*pages: list[Line]) -> list[list[str]]:
         # what stands on one page only, or between the heads and the text
         ([[(f"{n} zebras", 780)] for n in ("Ten", "Six", "Two")], ["Ten zebras"]),
         ([[("A Journal", 780), (n, 760)] for n in ("One", "Two", "Three")], ["One"]),
+        # a table that goes on from page to page
+        ([[("0.1 0.5 0.7", 780)]] * 3, ["0.1 0.5 0.7"]),
         # in the middle of the page, or at another height on each
         ([[("Summary", 400)]] * 3, ["Summary"]),
         ([[("Summary", top)] for top in (780, 740, 700)], ["Summary"]),

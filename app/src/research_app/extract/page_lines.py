@@ -25,10 +25,11 @@ _ROW = re.compile(rf"[^\r\n{HYPHENS}]+[{HYPHENS}]?|[{HYPHENS}]")
 _LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 )
-MAX_WORDS = 200_000
 NOWHERE = Box(0, 0, 0, 0)
-# Letters of which PDFium does not know what they are: beyond this share a page is not text.
+# Letters of which PDFium does not know what they are: beyond this share a page is not text. One
+# word of some is asked for.
 MAX_UNKNOWN = 0.5
+SAMPLE = 5
 
 
 class Word(NamedTuple):
@@ -49,7 +50,6 @@ class PageLines:
     turns: int = 0
     frame: Box = NOWHERE
     unknown: bool = False
-    characters: int = 0
 
 
 class Letters:
@@ -116,7 +116,7 @@ def lines_of(page: Any, text: Any) -> PageLines:
     """The lines of a page and what is known of them."""
     letters = Letters(text)
     frame = Box(*page.get_bbox())
-    found = PageLines(characters=len(letters.text))
+    found = PageLines()
     words = [word for word in _words(letters) if _is_on(word, frame)]
     if not words:
         return found
@@ -155,21 +155,20 @@ def _is_on(word: Word, frame: Box) -> bool:
 
 def _unknown(letters: Letters) -> float:
     """The share of words that begin with a letter of which nobody knows what it is."""
-    starts = [match.start() for match in _WORD.finditer(letters.text)]
+    starts = [match.start() for match in _WORD.finditer(letters.text)][::SAMPLE]
     return sum(map(letters.unknown, starts)) / max(1, len(starts))
 
 
 def _words(letters: Letters) -> Iterator[Word]:
-    count = 0
     for row in _ROW.finditer(letters.text):
         if right_to_left.HAS.search(row[0]):
             yield from _row_from_right(letters, row.start(), row.end())
             continue
+        degrees: int | None = None
         for match in _WORD.finditer(letters.text, row.start(), row.end()):
-            count += 1
-            if count > MAX_WORDS:
-                return
-            yield _word(letters, match.start(), match.end())
+            if degrees is None:
+                degrees = letters.degrees(match.start())
+            yield _word(letters, match.start(), match.end(), degrees)
 
 
 def _row_from_right(letters: Letters, start: int, end: int) -> Iterator[Word]:
@@ -179,12 +178,11 @@ def _row_from_right(letters: Letters, start: int, end: int) -> Iterator[Word]:
         yield Word(text, box, 0)
 
 
-def _word(letters: Letters, start: int, end: int) -> Word:
+def _word(letters: Letters, start: int, end: int, degrees: int) -> Word:
     text = letters.text[start:end]
-    if end < len(letters.text) and letters.text[end] == " ":
+    if letters.text[end : end + 1] == " " and text[-1] not in HYPHENS:
         text += " "
     box = letters.box(start, end)
-    degrees = letters.degrees(start)
     if box is None:
         x, y = letters.origin(start)
         box = Box(x, y, x, y)

@@ -39,7 +39,7 @@ IS_XFA = (
     "an interactive form (XFA) that only Adobe's programs show: it has no text of its own;"
     " print it to a PDF there and take that"
 )
-IS_SCAN = "no text in it: its pages are pictures, a scan that needs text recognition (OCR) first"
+IS_SCAN = "no text in it: a scan, which needs text recognition (OCR) first, or empty pages"
 IS_UNKNOWN = (
     "no text in it that can be told: its fonts do not say which letters they show; it needs text"
     " recognition (OCR), as a scan does"
@@ -123,12 +123,13 @@ def _read(document: pdfium.PdfDocument) -> Contents:
     inner = running_heads.without(whole, frames)
     words = Vocabulary(line.text for lines in inner for line in lines)
     flowing = _mended([footnotes_last(*page) for page in zip(inner, frames, strict=True)], words)
-    contents.first = _text(_mended([whole[0]], words)[0])
+    first = _mended([whole[0]], words)[0]
+    contents.first = _text(first)
     contents.pages = [
         "\n".join(part for part in (_text(lines), _text(page.aside)) if part)
         for lines, page in zip(flowing, pages, strict=True)
     ]
-    contents.heading = front.heading_from(whole[0])
+    contents.heading = front.heading_from(first)
     _take_figures(document, contents, pages, flowing)
     _take_references(contents, flowing)
     contents.mended = _said(pages)
@@ -140,10 +141,10 @@ def _pages(document: pdfium.PdfDocument) -> list[PageLines]:
     total = 0
     for index in range(len(document)):
         with _page(document, index) as (page, text):
+            total += text.count_chars()
+            if total > MAX_CHARACTERS:
+                raise RefusedError("over 20 million characters of text")
             pages.append(lines_of(page, text))
-        total += pages[-1].characters
-        if total > MAX_CHARACTERS:
-            raise RefusedError("over 20 million characters of text")
     return pages
 
 

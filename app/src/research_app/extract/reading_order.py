@@ -19,7 +19,7 @@ LONG = 20
 LOWEST = 0.5
 MAX_LINES = 40
 
-MARK = re.compile(r"^(?:\d{1,3}|[*†‡§¶\u2217]+|[a-z])\)?\s?(?=\S)")
+MARK = re.compile(r"^(?:\d{1,3}[.)]?|[*†‡§¶\u2217]+|[a-z]\))\s?(?=\S)|^[a-z](?=[A-Z])")
 
 
 def footnotes_last(lines: Sequence[Line], frame: Box) -> list[Line]:

@@ -17,6 +17,7 @@ LEAST_PAGES = 3
 TALLER = 1.3
 
 _DIGITS = re.compile(r"\d+")
+_LETTER = re.compile(r"[^\W\d_]")
 _ROMAN = re.compile(r"^[-\u2013\u2014\s]*[ivxlc]{1,7}[-\u2013\u2014\s]*$", re.I)
 
 Key = tuple[str, int]
@@ -75,6 +76,8 @@ def _keys(lines: Sequence[Line], row: list[int], tall: float) -> list[Key]:
     text = " ".join(lines[at].text for at in sorted(row, key=lambda at: lines[at].box.left))
     height = round(lines[row[0]].box.bottom / 4)
     bare = " ".join(_DIGITS.sub("#", "#" if _ROMAN.match(text) else text).split())
+    if bare.count("#") > 1 and not _LETTER.search(bare):
+        return []  # a row of a table of numbers
     return [(bare, height), (bare, height + 1)]
 
 
