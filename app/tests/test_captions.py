@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import shared
 
-from research_app.extract import captions
-from research_app.extract.captions import Cue, cues, decode, plain, seconds, without_repetitions
+from research_app.extract.caption_forms import Cue, begins_captions, parsed, seconds
+from research_app.extract.captions import cues, plain, without_repetitions
+from research_app.extract.decoding import MAX_BYTES, decoded
+from research_app.extract.mending import Faults
 from research_app.extract.passages import MAX_WORDS, from_cues, from_paragraphs
 from research_app.sources.document import RefusedError
 
@@ -96,13 +98,13 @@ TEXT = "1\n00:00:01,000 --> 00:00:02,000\nÜber naïve “Zebras”\n"
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be",
                                       "utf-32", "cp1252"])  # fmt: skip
 def test_encodings_as_they_are_found(encoding: str) -> None:
-    assert cues(decode(TEXT.encode(encoding)))[0].text == "Über naïve “Zebras”"
+    assert cues(decoded(TEXT.encode(encoding), Faults()))[0].text == "Über naïve “Zebras”"
 
 
 def test_an_encoding_that_the_server_names() -> None:
     content = "1\n00:01.0 --> 00:02.0\nŘeč".encode("iso8859-2")
-    assert decode(content, "iso8859-2").endswith("Řeč")
-    assert decode(content, "no-such-encoding").startswith("1\n")
+    assert decoded(content, Faults(), "iso8859-2").endswith("Řeč")
+    assert decoded(content, Faults(), "no-such-encoding").startswith("1\n")
 
 
 @pytest.mark.parametrize(
@@ -113,12 +115,12 @@ def test_an_encoding_that_the_server_names() -> None:
         (b"\x00\x01\x02" * 50, "not a text, whatever its name says"),
         (b"\xff\xfe\x00\xd8\x00", "damaged: it says that it is UTF-16"),
         (b"\xef\xbb\xbf\xff", "damaged: it says that it is UTF-8"),
-        (b"x" * (captions.MAX_BYTES + 1), "larger than 8 MiB"),
+        (b"x" * (MAX_BYTES + 1), "larger than 8 MiB"),
     ],
 )
 def test_files_that_are_no_text(content: bytes, reason: str) -> None:
     with pytest.raises(RefusedError, match=reason):
-        decode(content)
+        decoded(content, Faults())
 
 
 def test_rolling_captions_are_said_once() -> None:
@@ -234,7 +236,7 @@ def test_real_lectures_read_as_another_reader_reads_them() -> None:
     files = [*shared("videos/lectures").rglob("*.srt"), *shared("videos/lectures").rglob("*.vtt")]
     assert len(files) == 60
     for path in files:
-        mine = cues(decode(path.read_bytes()))
+        mine = cues(decoded(path.read_bytes(), Faults()))
         assert mine == theirs(path), path.name
         passages = from_cues(mine)
         assert passages[0]["start"] == round(mine[0].start, 3)
