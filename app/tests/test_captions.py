@@ -1,3 +1,5 @@
+# ruff: noqa: RUF001 - words of languages whose letters look like those of others
+
 from __future__ import annotations
 
 import time
