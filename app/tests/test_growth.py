@@ -23,7 +23,8 @@ from research_app.extract import (
     running_heads,
     transcripts,
 )
-from research_app.extract.captions import Cue, cues, plain, without_repetitions
+from research_app.extract.caption_forms import Cue
+from research_app.extract.captions import cues, plain, without_repetitions
 from research_app.extract.html_text import marked_paragraphs
 from research_app.extract.hyphens import Vocabulary, mended
 from research_app.extract.layout import Box, Line, lines_from
@@ -115,7 +116,7 @@ def captioned(text: str) -> list[Cue]:
 
 
 def transcript(form: str) -> Work:
-    return refusing(lambda text: transcripts.passages(text.encode(), form))  # type: ignore[arg-type]
+    return refusing(lambda text: transcripts.parsed(text.encode(), form))  # type: ignore[arg-type]
 
 
 def said(word: str) -> Make:

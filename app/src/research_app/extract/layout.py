@@ -111,8 +111,8 @@ def lines_from(parts: Iterable[tuple[str, Box]]) -> list[Line]:
             texts.append([text])
             boxes.append(box)
     return [
-        Line("".join(text).strip(), *place)
-        for text, *place in zip(texts, boxes, beside, strict=True)
+        Line("".join(text).strip(), box, level)
+        for text, box, level in zip(texts, boxes, beside, strict=True)
     ]
 
 
