@@ -74,7 +74,7 @@ def test_what_is_well_formed_is_read_alike_by_both_readers() -> None:
     strict, fault = feed_xml.tree(text)
     assert not fault
     for one, other in zip(lenient.iter(), strict.iter(), strict=True):
-        assert (one.tag, one.text or None, one.tail) == (other.tag, other.text, other.tail)
+        assert (one.tag, one.text or None, one.tail or None) == (other.tag, other.text, other.tail)
         assert [value for _, value in one.items()] == [value for _, value in other.items()]
 
 

@@ -29,6 +29,7 @@ MAX_PARTS = 300_000
 MAX_MARKS = 1_000_000
 # more than any feed opens within one another
 MAX_DEPTH = 500
+PIECE_BYTES = 2**20
 ROOTS = ("rss", "feed", "rdf")
 ITEMS = ("item", "entry")
 # the name that an episode gets in the middle of which the text ends
@@ -100,13 +101,24 @@ def tree(text: str) -> tuple[Element, str]:
     return _named(root), fault
 
 
+class _Wide(io.BytesIO):
+    """Gives more at a time than it is asked for.
+
+    Expat begins a tag that is not complete again with each piece: in pieces of 16 KiB one tag of
+    10 MB would take the square of its length.
+    """
+
+    def read(self, _size: int | None = -1, /) -> bytes:
+        return super().read(PIECE_BYTES)
+
+
 def _strict(text: str) -> Element:
     # entities are declared in a DOCTYPE alone: what has none needs no guard, and is read by the
     # faster parser
     read = ElementTree.iterparse if "<!DOCTYPE" in text else iterparse
     count = 0
     root: Element | None = None
-    for _, element in read(io.BytesIO(text.encode()), ("start",)):
+    for _, element in read(_Wide(text.encode()), ("start",)):
         root = element if root is None else root
         count += 1 + len(element.attrib)
         _limit(count)
