@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -368,3 +369,41 @@ def test_of_many_reasons_the_first_are_told_apart() -> None:
 )
 def test_equal_faults_are_one_sort_without_places_and_addresses(sentence: str, sort: str) -> None:
     assert sort_of(sentence) == sort
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ({}, {"new"}),
+        ({"old": "Desk"}, {"old"}),
+        ({"older": "Desk", "old": "Table"}, {"old", "older"}),
+        ({"old": "Table"}, {"old", "new"}),
+        ({"new": "Table", "old": "Desk"}, {"new", "old"}),
+    ],
+)
+def test_a_document_goes_on_under_an_id_that_it_had(
+    index: FakeIndex, stored: dict[str, str], expected: set[str]
+) -> None:
+    index.documents = {
+        name: {"kind": "podcast", "venue": venue, "content_hash": "x"}
+        for name, venue in stored.items()
+    }
+    document = validated({"id": "new", "kind": "podcast", "title": "T", "venue": "Desk"})
+    item = replace(ready(document, "here"), formerly=("old", "older"), venue="Desk")
+    for _ in range(2):  # and again under the same one
+        run(index, item)
+    assert set(index.documents) == expected
+
+
+def test_two_documents_never_become_one_that_both_may_have_been(index: FakeIndex) -> None:
+    index.documents = {"old": {"kind": "podcast", "venue": "Desk", "content_hash": "x"}}
+    items = [
+        replace(
+            ready(validated({"id": name, "kind": "podcast", "title": name, "venue": "Desk"}), name),
+            formerly=("old",),
+            venue="Desk",
+        )
+        for name in ("a", "b")
+    ]
+    run(index, *items)
+    assert set(index.documents) == {"old", "b"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 from conftest import Site
@@ -23,6 +24,15 @@ PRIVATE = [
     "https://pods.example/feed?token=abc",
     "https://pods.example/rss/6f1c2a34-9d3e-4f50-a1b2-c3d4e5f60718",
     "https://pods.example/rss/3f9a1c5e7b2d4f60",
+    "https://pods.example/rss/qLkJHfDsApOZUyTR",
+    "https://pods.example/private/82fae1a3cb2b",
+    "https://pods.example/feed#access_token=geheim",
+]
+ELSEWHERE = [
+    ("feed://anna:geheim@pods.example/feed", "feed://pods.example/feed"),
+    ("https://subscribers.pods.example/82fae1a3cb2b", "https://subscribers.pods.example/~e050da01"),
+    ("http://[x/feed?token=geheim", "http://[x/feed?token=~addb0f5e"),
+    ("http://anna:geheim@[x/feed", "http://[x/feed"),
 ]
 PUBLIC = [
     "https://pods.example/feed.xml",
@@ -30,6 +40,8 @@ PUBLIC = [
     "https://pods.example/Season_1/Transcript01-Time-To-Take-Notice.html?page=2",
     "https://www.youtube.com/playlist?list=PLrAXtmErZgOeiKm4sgNOknGvNjby9efdf",
     "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
+    "https://pods.example/HowZebrasSleepAtNight.html?author=anna&design=2&keyword=zebra",
+    "https://pods.example/premium/zebras.xml",
     "arxiv:2101.00001v2",
     "/srv/papers/aB3xY9kLm4Qw7Zt2.pdf",
 ]
@@ -47,6 +59,33 @@ def test_a_secret_is_not_shown(address: str) -> None:
         assert secret not in shown(address)
     assert shown(address).startswith("https://pods.example/")
     assert shown(shown(address)) == shown(address)
+
+
+@pytest.mark.parametrize(("address", "expected"), ELSEWHERE)
+def test_a_secret_in_other_addresses(address: str, expected: str) -> None:
+    assert shown(address) == expected
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        f"<description>Yours: https://pods.example/{TOKEN}/manage</description>",
+        f'<enclosure url="https://cdn.example/1.mp3?token={TOKEN}" type="audio/mpeg"/>',
+        f"<link>https://pods.example/1?auth={TOKEN}</link>",
+        f'<podcast:transcript url="https://cdn.example/{TOKEN}.vtt" type="text/vtt"/>',
+        f'<podcast:transcript url="gone.vtt?token={TOKEN}" type="text/vtt"/>',
+        f'<podcast:transcript url="ftp://cdn.example/{TOKEN}.vtt" type="text/vtt"/>',
+        f'<enclosure url="http://[x?token={TOKEN}"/>',
+    ],
+)
+def test_a_private_feed_in_a_folder_leaves_no_secret_either(tmp_path: Path, part: str) -> None:
+    own = f'<atom:link rel="self" href="https://pods.example/{TOKEN}/feed.xml"/>'
+    (tmp_path / "feed.rss").write_text(
+        f"<rss><channel><title>Zebras</title>{own}<item><title>One</title>{part}</item></channel></rss>"
+    )
+    found = loaded(open_source(tmp_path / "feed.rss", "podcast").candidates)
+    assert found
+    assert TOKEN not in str(found)
 
 
 @pytest.mark.parametrize("address", PUBLIC)

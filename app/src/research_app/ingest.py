@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -170,7 +170,7 @@ class Ingest:
     async def _take(self, batch: list[Candidate]) -> None:
         stored = await self._stored(batch)
         wanted: list[tuple[Candidate, State]] = []
-        for item in batch:
+        for item in (self._as_known(item, stored) for item in batch):
             known = stored.get(item.id)
             if known is None:
                 wanted.append((item, "new"))
@@ -198,13 +198,24 @@ class Ingest:
         for part in split(loaded, BULK_BYTES):
             await self._bulk(part)
 
+    def _as_known(self, item: Candidate, stored: dict[str, dict[str, Any]]) -> Candidate:
+        """A document under the id that the library has it under; each is had once in a run."""
+        if item.id not in stored:
+            for former in item.formerly:
+                known = stored.get(former)
+                same = known is not None and known.get("venue", "") == item.venue
+                if same and former not in self._hashes:
+                    self._hashes[former] = item.content_hash
+                    return replace(item, id=former)
+        return item
+
     async def _stored(self, batch: list[Candidate]) -> dict[str, dict[str, Any]]:
         request = partial(
             self._client.mget,
-            body={"ids": [item.id for item in batch]},
+            body={"ids": [name for item in batch for name in (item.id, *item.formerly)]},
             index=self._index,
             request_timeout=REQUEST_SECONDS,
-            params={"_source_includes": "content_hash,kind"},
+            params={"_source_includes": "content_hash,kind,venue"},
         )
         found = await self._call(request)
         return {doc["_id"]: doc["_source"] for doc in found["docs"] if doc.get("found")}

@@ -64,7 +64,8 @@ def _is_bibtex(head: bytes) -> bool:
 
 
 def _is_feed(head: bytes) -> bool:
-    return re.match(rb"(\xef\xbb\xbf)?\s*<(\?xml|rss|feed)\b", head) is not None
+    text = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    return re.match(rb"(?i)<(\?xml|!--|!doctype|rss|feed|rdf|rdf:rdf)\b", text) is not None
 
 
 def _is_mpeg4(head: bytes) -> bool:
@@ -92,6 +93,7 @@ TYPES: dict[str, Callable[[bytes], bool]] = {
     ".bib": _is_bibtex,
     ".rss": _is_feed,
     ".xml": _is_feed,
+    ".atom": _is_feed,
     ".mp3": _is_mp3,
     ".m4a": _is_mpeg4,
     ".ogg": _is_ogg,

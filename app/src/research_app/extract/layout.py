@@ -78,6 +78,11 @@ class Line(NamedTuple):
     beside: bool = False
 
 
+def _stands_beside(last: Box, box: Box) -> bool:
+    """Whether a box begins where the one before ends, in the same row."""
+    return box.left >= last.right and _is_level(last, box)
+
+
 def _is_level(line: Box, box: Box) -> bool:
     overlap = min(line.top, box.top) - max(line.bottom, box.bottom)
     return overlap > 0 and overlap >= SAME_HEIGHT * min(line.height, box.height)
@@ -106,8 +111,7 @@ def lines_from(parts: Iterable[tuple[str, Box]]) -> list[Line]:
             texts[-1].append(text)
             boxes[-1] = last.union(box)
         else:
-            last = boxes[-1] if boxes else None
-            beside.append(bool(last and box.left >= last.right and _is_level(last, box)))
+            beside.append(bool(boxes) and _stands_beside(boxes[-1], box))
             texts.append([text])
             boxes.append(box)
     return [

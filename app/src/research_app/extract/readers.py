@@ -34,8 +34,8 @@ def _picture(file: BinaryIO, _: dict[str, Any]) -> Iterator[Any]:
     yield pictures.drawn(file)
 
 
-def _feed(file: BinaryIO, _: dict[str, Any]) -> Iterator[Any]:
-    yield podcast_feed.parse(file.read())
+def _feed(file: BinaryIO, options: dict[str, Any]) -> Iterator[Any]:
+    yield podcast_feed.parse(file.read(), options.get("charset"))
 
 
 def _arxiv(file: BinaryIO, _: dict[str, Any]) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from research_app.plain_text import one_line
+from research_app.private_address import shown
 from research_app.refusal import RefusedError
 
 
@@ -25,4 +26,4 @@ def join(base: str, reference: str) -> str:
 
 
 def _refused(address: str) -> RefusedError:
-    return RefusedError(f"not an address that can be read: {one_line(address)[:200]}")
+    return RefusedError(f"not an address that can be read: {one_line(shown(address))[:200]}")

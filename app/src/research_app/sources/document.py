@@ -197,8 +197,10 @@ class Candidate:
     """A document that may be new; `load` does the expensive part, if it is.
 
     Where there is none, because the fields are at hand, they can be had without waiting.
-    What was wrong and is mended or left out stands in `mended`, a short sentence each; what only
-    `load` finds out stands under the same name in the fields that it gives, and is not stored.
+    A document that the library has under one of the ids in `formerly`, with the same venue, goes
+    on under that one. What was wrong and is mended or left out stands in `mended`, a short
+    sentence each; what only `load` finds out stands under the same name in the fields that it
+    gives, and is not stored.
     """
 
     id: str
@@ -208,6 +210,8 @@ class Candidate:
     load: Callable[[Workshop], Awaitable[dict[str, Any]]]
     at_hand: dict[str, Any] | None = None
     mended: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
+    venue: str = ""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from research_app.extract.media import AUDIO, VIDEO
 from research_app.extract.transcripts import SUFFIXES, form_of
-from research_app.private_address import is_private, shown
+from research_app.private_address import holds_a_key, is_private, shown, shown_in
 from research_app.refusal import ReaderAwayError
 from research_app.sources.address import join, split
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError, Total
@@ -22,9 +22,13 @@ from research_app.sources.podcast_feed import MAX_BYTES, Episode, Feed, read_fee
 from research_app.sources.recording import Recording, Transcript, candidate, inside, media_kind
 from research_app.sources.tools import Tools
 
-SUFFIX = (".rss", ".xml")
+SUFFIX = (".rss", ".xml", ".atom")
 HEAD_BYTES = 4096
 
+# a feed says what it is in its first element; RDF is much else besides feeds
+_ROOT = re.compile(
+    rb"(?i)<(?:rss|feed)[\s>]|<(?:\w{1,20}:)?rdf[\s>](?s:.{0,2000})(?:purl\.org/rss|netscape\.com/rdf)"
+)
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -35,6 +39,8 @@ class Origin:
     name: str
     folder: Path | None = None
     url: str = ""
+    # where it was asked for, and what answered
+    addresses: tuple[str, ...] = ()
     private: bool = False  # for one subscriber: what it names is for nobody else
 
     def address(self, reference: str) -> str:
@@ -47,18 +53,20 @@ class Origin:
         if found := self.address(reference):
             return found
         if self.folder is None or split(reference).scheme:
-            raise RefusedError(f"it names something that is not on the web: {reference[:200]}")
+            raise RefusedError(
+                f"it names something that is not on the web: {shown(reference)[:200]}"
+            )
         path = inside(self.folder, reference)
         return path if path.is_file() else None
 
 
 def looks_like_a_feed(path: Path) -> bool:
-    """Whether an XML file says that it is RSS."""
-    if path.suffix.lower() == ".rss":
+    """Whether an XML file says that it is one."""
+    if path.suffix.lower() in (".rss", ".atom"):
         return True
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES).replace(b"\0", b"")
-    return b"<rss" in head
+    return _ROOT.search(head) is not None
 
 
 def read(
@@ -68,7 +76,7 @@ def read(
     feed = _read_file(path, tools)
     if total is not None:
         total.count = len(feed.episodes)
-    origin = Origin(path.name, folder=path.parent)
+    origin = Origin(path.name, folder=path.parent, private=feed.is_private)
     yield from _episodes(feed, origin, kind, tools, beside(feed, path.parent))
 
 
@@ -77,12 +85,12 @@ def read_address(
 ) -> Iterator[Candidate | Refusal]:
     """The episodes of a feed on the web."""
     found = tools.web.get(url)
-    feed = read_feed(found.content, tools.extraction)
+    feed = read_feed(found.content, tools.extraction, found.charset and found.charset[:40])
     if total is not None:
         total.count = len(feed.episodes)
-    yield from _episodes(
-        feed, Origin(shown(url), url=found.url, private=is_private(url)), kind, tools, {}
-    )
+    private = is_private(url) or feed.is_private
+    origin = Origin(shown(url), url=found.url, addresses=(url, found.url), private=private)
+    yield from _episodes(feed, origin, kind, tools, {})
 
 
 def claimed(path: Path, tools: Tools) -> set[Path]:
@@ -116,9 +124,14 @@ def _episodes(
     if not feed.episodes:
         yield Refusal(origin.name, "the feed has no episodes")
     reading = _Reading(feed, origin, kind, tools, nearby)
+    of_the_feed = tuple(feed.mended)
     for number, episode in enumerate(feed.episodes, 1):
         source = f"{origin.name}:{number}"
-        yield outcome(source, partial(reading.candidate, episode, source))
+        found = outcome(source, partial(reading.candidate, episode, source))
+        if isinstance(found, Candidate):  # the first one says what is wrong with all
+            found = replace(found, mended=(*of_the_feed, *episode.mended))
+            of_the_feed = ()
+        yield found
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +148,9 @@ class _Reading:
         """One episode."""
         feed, origin = self.feed, self.origin
         transcript = self.nearby.get(episode.guid) or _transcript(episode, origin)
+        identity, *formerly = feed.ids_of(episode, *origin.addresses)
         recording = Recording(
-            feed.id_of(episode),
+            identity,
             media_kind(self.kind, "podcast"),
             source,
             _fields(feed, episode, origin),
@@ -145,7 +159,8 @@ class _Reading:
             _media_address(episode, origin),
             _picture(episode.image or feed.image, origin),
         )
-        return candidate(recording, self.tools)
+        found = candidate(recording, self.tools)
+        return replace(found, formerly=tuple(formerly), venue=feed.title)
 
 
 def _transcript(episode: Episode, origin: Origin) -> Transcript | None:
@@ -153,7 +168,7 @@ def _transcript(episode: Episode, origin: Origin) -> Transcript | None:
     for reference, form in episode.transcripts:
         place = origin.place(reference)
         if place is None:
-            raise RefusedError(f"its transcript is not there: {reference[:200]}")
+            raise RefusedError(f"its transcript is not there: {reference.partition('?')[0][:200]}")
         return Transcript(place, form)
     return None
 
@@ -170,7 +185,7 @@ def _media(episode: Episode, origin: Origin) -> Path | None:
 
 def _media_address(episode: Episode, origin: Origin) -> str:
     """Where the recording can be fetched from, where the feed says so."""
-    return origin.address(episode.enclosure) if _recording(episode.enclosure) else ""
+    return origin.address(episode.enclosure) if episode.is_recording else ""
 
 
 def _picture(reference: str, origin: Origin) -> str:
@@ -190,7 +205,7 @@ def _fields(feed: Feed, episode: Episode, origin: Origin) -> dict[str, Any]:
     author = episode.author or feed.author
     return {
         "title": episode.title,
-        "abstract": episode.description,
+        "abstract": shown_in(episode.description) if origin.private else episode.description,
         "authors": [author] if author else [],
         "year": episode.year,
         "venue": feed.title,
@@ -204,7 +219,7 @@ def _fields(feed: Feed, episode: Episode, origin: Origin) -> dict[str, Any]:
 def _public(reference: str, origin: Origin) -> str:
     """An address for readers; none that holds the secret of the subscriber."""
     address = origin.address(reference) if reference else ""
-    secret = is_private(address) if origin.private else "@" in split(address).netloc
+    secret = is_private(address) if origin.private else holds_a_key(address)
     return "" if secret else address
 
 
