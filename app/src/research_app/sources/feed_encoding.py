@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from charset_normalizer import from_bytes
 
-from research_app.extract.captions import MARKS
+from research_app.extract.decoding import MARKS
 from research_app.refusal import RefusedError
 
 _DECLARED = re.compile(rb"<\?xml\b[^>]{0,500}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})[\"']")
