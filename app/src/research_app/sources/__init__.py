@@ -86,7 +86,8 @@ def _file(path: Path, kind: Kind, tools: Tools) -> Source:
             return Source(read(), batch, total=total)
     raise UnknownSourceError(
         f"{path}: give a .jsonl, .jsonl.gz or .bib file, a PDF, a recording, captions (.vtt, .srt,"
-        " .sbv, .ass, .ssa), a podcast's feed (.rss, .xml, .atom), arxiv:NUMBER or arxiv:WORDS, or a directory"
+        " .sbv, .ass, .ssa), a podcast's feed (.rss, .xml, .atom), arxiv:NUMBER or arxiv:WORDS,"
+        " or a directory"
     )
 
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import bibtexparser
-from bibtexparser.bparser import BibTexParser
-from bibtexparser.latexenc import latex_to_unicode
+from typing import Any, NamedTuple
 
 from research_app.extract.extraction import Extraction
 from research_app.refusal import ReaderAwayError
+from research_app.sources.arxiv import NUMBER as ARXIV_NUMBER
+from research_app.sources.bibtex_entries import NO_DOCUMENT, Entry, entries
 from research_app.sources.document import (
     Candidate,
     Kind,
@@ -28,196 +22,390 @@ from research_app.sources.document import (
     ready,
     validated,
 )
+from research_app.sources.latex import Latex
+from research_app.sources.legacy_text import decoded
 from research_app.sources.outcome import outcome, refusal, until_hopeless
 
 SUFFIX = (".bib",)
 MAX_BYTES = 128 * 1024 * 1024
-MAX_ENTRY = 256 * 1024
-MAX_DEPTH = 100
-MAX_ENTRIES = 500_000
+MAX_MENDED = 5
+# how far one entry inherits from another that inherits itself, and from how many at once
+MAX_ANCESTORS = 10
+MAX_PARENTS = 20
+# what may be inherited in all, besides as much as the file has
+MIN_INHERITED = 8 * 1024 * 1024
 
-BEGIN = re.compile(r"^[ \t]*@[ \t]*(\w+)[ \t]*([{(])", re.M)
-MARK = re.compile(r"\\.|[{}()]", re.S)
-NAME = re.compile(r"[^\s\"#%'(),={}]+")
-KEY = re.compile(r"\s*([^\s,{}]*)")
-HEAD = re.compile(r"(@\s*\w+\s*[{(])([^,={}()]*),")
-NO_ENTRY = ("comment", "preamble")
-VENUES = ("journal", "journaltitle", "booktitle", "publisher", "school", "institution")
-YEAR = re.compile(r"\b(1\d{3}|2\d{3})\b")
-TIE = re.compile(r"(?<!\\)~")
-STYLE = re.compile(r"\\(?:emph|text[a-z]{2}|math[a-z]{2}|mbox|url|uppercase|enquote)\s*(?=\{)")
-COMMAND = re.compile(r"\\[a-zA-Z]+\*?\s*|[{}]")
-DOI_ADDRESS = re.compile(r"^(?:doi:\s*|https?://(?:dx\.)?doi\.org/)", re.I)
+VENUES = ["journal", "journaltitle", "booktitle", "publisher"]
+VENUES += ["school", "institution", "organization"]
+# What stands for the title of an entry that has none.
+TITLES = ["booktitle", "maintitle", "issuetitle", "titleaddon", "shorttitle", "eventtitle"]
+TITLES += ["note", "howpublished"]
+ADDRESSES = ["url", "howpublished", "ee", "link", "bdsk-url-1", "note"]
+LANGUAGES = ["language", "langid"]
+# What a chapter has of its book: not who wrote it, and nothing that names the book itself.
+INHERITED = ["year", "date", "journal", "journaltitle", "publisher", "school", "institution"]
+INHERITED += ["organization", *LANGUAGES]
+# What an entry has besides of one of its own kind, where it has no title: it is the same work.
+WORK = ["title", "subtitle", "author", "editor", "booktitle", "volume", "pages"]
+EPRINT = ["eprint", "archiveprefix", "eprinttype"]
+WANTED = frozenset(
+    ["abstract", "doi", "crossref", "xdata"]
+    + (VENUES + TITLES + ADDRESSES + INHERITED + WORK + EPRINT)
+)
+EPRINT_FIELDS = {"eprint", "journal", "note"}
+BOOKS = {"book", "mvbook", "collection", "mvcollection", "proceedings", "mvproceedings"}
+# parts of a book by their author, and of one by several
+PARTS_OF_BOOK = {"inbook", "bookinbook", "suppbook"}
+CHAPTERS = PARTS_OF_BOOK | {"incollection", "inproceedings", "conference", "suppcollection"}
+CHAPTERS |= {"inreference"}
 
-
-@dataclass(frozen=True)
-class Entry:
-    """The text of one entry, and the line on which it begins."""
-
-    form: str
-    key: str
-    text: str
-    line: int
-    fault: str = ""
-
-
-def entries(text: str) -> Iterator[Entry]:
-    """The entries of a file; one without its end goes to where the next begins."""
-    begins = list(islice(BEGIN.finditer(text), MAX_ENTRIES + 1))
-    ends = _ends(text, {begin.end() - 1 for begin in begins})
-    line, counted, skip_to = 1, 0, 0
-    for number, begin in enumerate(begins):
-        if begin.start() < skip_to:
-            continue  # inside of the entry before
-        line += text.count("\n", counted, begin.start())
-        counted = begin.start()
-        if number == MAX_ENTRIES:
-            fault = f"over {MAX_ENTRIES:,} entries in one file; the rest is not read"
-            yield Entry("misc", "the file", "", line, fault)
-            return
-        limit = begins[number + 1].start() if number + 1 < len(begins) else len(text)
-        end, fault = _judged(text, begin.end() - 1, ends)
-        skip_to = limit if fault else end
-        found = KEY.match(text, begin.end())
-        key = found[1] if found else ""
-        yield Entry(begin[1].lower(), key, text[begin.start() : skip_to].strip(), line, fault)
-
-
-def _judged(text: str, start: int, ends: dict[int, tuple[int, str]]) -> tuple[int, str]:
-    """Behind what closes an entry, or what is wrong with it."""
-    end, fault = ends.get(start, (len(text), "it has no end: a closing brace is missing"))
-    if end - start > MAX_ENTRY:
-        fault = f"it is over {MAX_ENTRY // 1024} KiB"
-    return end, fault
+YEAR = re.compile(r"(?<!\d)(1\d{3}|2\d{3})(?!\d)")
+YEAR_ALONE = re.compile(r"\b(1\d{3}|2\d{3})\b")
+DOI_ADDRESS = re.compile(r"^(?:doi:?\s*|(?:https?://)?(?:dx\.|www\.)?doi\.org/)+", re.I)
+DOI = re.compile(r"10(?:\.\d{2,9}(?:\.\d+)*)?/\S+")
+MAX_DOI = 200
+BOOK_DOI = re.compile(r"10\.\d+/(?:isbn[.:]?)?97[89](?:-?\d){10}", re.I)
+COMMAND_ADDRESS = re.compile(r"\\(?:url|path|nolinkurl|href)\s*\{([^{}]*)\}")
+BARE_ADDRESS = re.compile(r"(?:[\w-]+\.)+[a-zA-Z]{2,24}(?:[:/?#]\S*)?")
+MAX_ADDRESS = 2000
+ARXIV = re.compile(rf"arxiv:\s*({ARXIV_NUMBER.pattern})", re.I)
+EPRINTS = {
+    "jstor": "https://www.jstor.org/stable/",
+    "pubmed": "https://pubmed.ncbi.nlm.nih.gov/",
+    "hdl": "https://hdl.handle.net/",
+}
+AND = re.compile(r" and (?:and )*", re.I)
+COMMA = re.compile(",")
+SEMICOLON = re.compile(";")
+SEPARATED = re.compile(r";|,[^,]*+,")
+BRACE = re.compile(r"([{}])")
+MAX_NAMES = 100_000
+NAME_PART = re.compile(r'"?\s*(given|family|prefix|suffix)\s*=\s*"?(.*?)"?', re.I)
+NAME_NOTE = re.compile(r'"?\s*[a-z-]+\s*=', re.I)
+AND_OTHERS = re.compile(r",? *(?:\bet\.? al\b\.?|\band others)$", re.I)
 
 
-def _ends(text: str, starts: set[int]) -> dict[int, tuple[int, str]]:
-    """Where each brace or parenthesis that begins an entry is closed, or why it never is.
+class Name(NamedTuple):
+    """A name as it is shown, and its last word but a "Jr."."""
 
-    All of them in one go: looking for the end of each by itself takes for ever where none has one.
-    """
-    found: dict[int, tuple[int, str]] = {}
+    shown: str
+    family: str
+
+
+class Names:
+    """Reads author fields, and remembers the names in them."""
+
+    def __init__(self, latex: Latex) -> None:
+        self._latex = latex
+        self._known: dict[str, Name] = {}
+
+    def read(self, value: str, mended: list[str]) -> list[Name]:
+        """The names of an author field, given name first; what is odd about it is noted."""
+        value = one_line(value)
+        found = _split(f" {value} ", AND)
+        if len(found) == 1 and SEPARATED.search(value):
+            found = _without_and(value, mended)
+        names = [self._name(name.strip()) for name in found]
+        return [name for name in names if name.shown]
+
+    def _name(self, value: str) -> Name:
+        known = self._known.get(value)
+        if known is None:
+            known = _name(value, self._latex)
+            if len(value) <= 100 and len(self._known) < MAX_NAMES:
+                self._known[value] = known
+        return known
+
+
+def _without_and(value: str, mended: list[str]) -> list[str]:
+    """The names of a list whose author used other signs than "and"."""
+    if "&" not in value and len(by_semicolon := _split(value, SEMICOLON)) > 1:
+        mended.append('its names are separated by ";" and not by "and"')
+        return by_semicolon
+    parts = [part.strip() for part in _split(value, COMMA)]
+    if len(parts) < 3 or NAME_PART.match(parts[0]):
+        return [value]
+    said = 'its names are separated by "," and not by "and"'
+    if all(" " in part for part in parts):
+        mended.append(said)
+        return parts
+    if len(parts) > 3 and len(parts) % 2 == 0:
+        mended.append(said)
+        return [", ".join(parts[at : at + 2]) for at in range(0, len(parts), 2)]
+    return [value]
+
+
+def _split(value: str, mark: re.Pattern[str]) -> list[str]:
+    """A text at the marks that are not in braces."""
+    if "{" not in value:
+        return mark.split(value)
+    parts = [""]
     depth = 0
-    # what encloses too much has been judged, so that the innermost braces are enough
-    braces: deque[int] = deque(maxlen=MAX_DEPTH + 1)
-    brackets: dict[int, list[int]] = {}  # entries in parentheses, by the depth at which they begin
-
-    def judge(judged: Iterable[int], end: int, fault: str = "") -> None:
-        for start in judged:
-            if start in starts:
-                found.setdefault(start, (end, fault))
-
-    for mark in MARK.finditer(text):
-        at, letter = mark.start(), mark[0]
-        if letter == "{":
-            braces.append(at)
-            depth += 1
-            if len(braces) > MAX_DEPTH:
-                within = (braces[0], *brackets.pop(depth - 1 - MAX_DEPTH, ()))
-                judge(within, at, "its braces are nested too deeply")
-        elif letter == "}":
-            judge(brackets.pop(depth, ()), at, "a closing brace has no opening one")
-            depth = max(0, depth - 1)
-            if braces:
-                judge((braces.pop(),), at + 1)
-        elif letter == ")":
-            judge(brackets.pop(depth, ()), at + 1)
-        elif letter == "(" and at in starts:
-            brackets.setdefault(depth, []).append(at)
-    return found
+    for piece in BRACE.split(value):
+        if depth == 0:
+            first, *others = mark.split(piece)
+            parts[-1] += first
+            parts += others
+        else:
+            parts[-1] += piece
+        depth += {"{": 1, "}": -1}.get(piece, 0)
+    return parts
 
 
-def plain(value: str) -> str:
-    """Text without LaTeX: accents as letters, no braces and no commands."""
-    text = latex_to_unicode(STYLE.sub("", TIE.sub(" ", value)))
-    return one_line(COMMAND.sub("", text).replace("---", "\u2014").replace("--", "\u2013"))
+def _name(value: str, latex: Latex) -> Name:
+    """A name: "First von Last", "von Last, First", "von Last, Jr, First" or named parts."""
+    value = AND_OTHERS.sub("", value)
+    if value.lower() in ("others", "al.", "al"):
+        return Name("", "")
+    parts = [part.strip() for part in _split(value, COMMA)]
+    suffix = ""
+    if "=" in value and all(map(NAME_NOTE.match, parts)):
+        of = {part[1].lower(): part[2] for part in map(NAME_PART.fullmatch, parts) if part}
+        name = " ".join(of.get(part, "") for part in ("given", "prefix", "family"))
+        suffix = of.get("suffix", "")
+    elif len(parts) > 1:
+        name = f"{parts[-1]} {parts[0]}"
+        suffix = parts[1] if len(parts) == 3 else ""
+    else:
+        name = value
+    words = latex.plain(name)
+    shown = f"{words} {latex.plain(suffix)}" if suffix else words
+    return Name(shown.strip(), words.split()[-1] if words else "")
 
 
-def names(value: str) -> list[str]:
-    """The names of an author field, given name first."""
-    found = []
-    for name in one_line(value).split(" and "):
-        if name.lower() == "others":
-            continue
-        family, comma, given = (part.strip() for part in _partitioned(name))
-        found.append(plain(f"{given} {family}" if comma else name))
-    return [name for name in found if name]
+class _Library:
+    """The entries of a file, and what they are for each other."""
+
+    def __init__(self, found: list[Entry], size: int) -> None:
+        self._by_key: dict[str, Entry] = {}
+        for entry in found:
+            if entry.key and not entry.refused:
+                self._by_key.setdefault(entry.key.lower(), entry)
+        self._fields: dict[int, dict[str, str]] = {}
+        self._room = size + MIN_INHERITED
+        self._latex = Latex()
+        self._names = Names(self._latex)
+        self._shared = _shared(found, self._latex)
+
+    def fields(self, entry: Entry, generation: int = 0) -> dict[str, str]:
+        """The fields of an entry, with what it inherits."""
+        ready_made = self._fields.get(id(entry))
+        if ready_made is not None:
+            return ready_made
+        if "xdata" not in entry.fields and "crossref" not in entry.fields:
+            return entry.fields
+        self._fields[id(entry)] = known = dict(entry.fields)  # also where two refer to each other
+        if generation == MAX_ANCESTORS:
+            return known
+        for parent in self._parents(entry, "xdata"):
+            self._inherit(known, self.fields(parent, generation + 1))
+        for parent in self._parents(entry, "crossref")[:1]:
+            book = self.fields(parent, generation + 1)
+            same = entry.form == parent.form and not known.get("title")
+            inherited = (*INHERITED, *WORK) if same else INHERITED
+            wanted = {name: book[name] for name in inherited if name in book}
+            if entry.form in PARTS_OF_BOOK and "editor" not in known and "author" in book:
+                wanted["author"] = book["author"]
+            if title := book.get("booktitle") or book.get("title"):
+                wanted["journaltitle" if entry.form == "article" else "booktitle"] = title
+            self._inherit(known, wanted)
+        return known
+
+    def _parents(self, entry: Entry, name: str) -> list[Entry]:
+        found = []
+        for key in entry.fields.get(name, "").split(",")[:MAX_PARENTS]:
+            parent = self._by_key.get("_".join(key.split()).lower())
+            if parent is not None:
+                found.append(parent)
+            elif key.strip():
+                entry.mended.append(
+                    f"{name}: no entry of the file has the key {one_line(key)[:60]}"
+                )
+        return found
+
+    def _inherit(self, known: dict[str, str], offered: dict[str, str]) -> None:
+        for name, value in offered.items():
+            if not known.get(name):
+                self._room -= len(value)
+                if self._room < 0:
+                    raise RefusedError("the entries of the file inherit too much from each other")
+                known[name] = value
+
+    def described(self, entry: Entry) -> dict[str, Any]:
+        """The fields of a document that an entry gives; its faults are noted in the entry."""
+        known, latex, mended = self.fields(entry), self._latex, entry.mended
+        writers = self._writers(known, mended)
+        doi = _doi(known, latex, mended)
+        date = known.get("year") or known.get("date") or ""
+        year = YEAR.search(date) or YEAR.search(known.get("date", ""))
+        own = latex.plain(known.get("title", ""))
+        title = _title(known, own, latex, mended)
+        fields: dict[str, Any] = {
+            "title": title,
+            "authors": [name.shown for name in writers],
+            "year": int(year[1]) if year else None,
+            "venue": _first(known, VENUES, latex),
+            "abstract": latex.plain(known.get("abstract", "")),
+            "doi": doi,
+            "language": _first(known, LANGUAGES, latex),
+            **_addresses(known, doi, mended),
+        }
+        if latex.exhausted:
+            mended.append("the file has more of LaTeX than is read; commands of it are left out")
+        of_book = entry.form in CHAPTERS and (doi in self._shared or BOOK_DOI.fullmatch(doi))
+        identity = "" if of_book else doi
+        return fields | {"id": identity or _fingerprint(own or title, writers, entry)}
+
+    def _writers(self, known: dict[str, str], mended: list[str]) -> list[Name]:
+        for field in ("author", "editor"):
+            faults: list[str] = []
+            if known.get(field) and (found := self._names.read(known[field], faults)):
+                mended += [f"{field}: {fault}" for fault in faults]
+                return found
+        return []
 
 
-def _partitioned(name: str) -> tuple[str, str, str]:
-    """A name at its first comma that is not in braces."""
-    depth = 0
-    for at, letter in enumerate(name):
-        depth += {"{": 1, "}": -1}.get(letter, 0)
-        if letter == "," and depth == 0:
-            return name[:at], ",", name[at + 1 :].rpartition(",")[2]
-    return name, "", ""
+def _shared(found: Iterable[Entry], latex: Latex) -> set[str]:
+    """The DOIs that works of different titles have: those of the book, not of its chapters."""
+    titles: dict[str, set[str]] = {}
+    shared = set()
+    for entry in found:
+        raw = entry.fields.get("doi")
+        if raw and entry.form in CHAPTERS | BOOKS:
+            doi = _doi(entry.fields, latex, [])
+            words = set(re.findall(r"\w+", entry.fields.get("title", "").lower()))
+            other = titles.setdefault(doi, words)
+            if doi and len(words & other) * 2 < min(len(words), len(other)):
+                shared.add(doi)
+    return shared
 
 
-def _parsed(entry: Entry, strings: dict[str, str]) -> dict[str, str]:
-    parser = BibTexParser(common_strings=True, ignore_nonstandard_types=False)
-    names_in_it = dict.fromkeys(NAME.findall(entry.text))
-    needed = "\n".join(strings[name] for name in names_in_it if name in strings)
-    if len(needed) > MAX_ENTRY:
-        raise RefusedError(f"the strings that it uses are over {MAX_ENTRY // 1024} KiB")
-    try:
-        text = HEAD.sub(_without_spaces, entry.text, count=1)
-        found = bibtexparser.loads(f"{needed}\n{text}\n", parser).entries
-    except Exception as error:  # its grammar raises whatever its parts do
-        raise RefusedError(f"not BibTeX ({type(error).__name__})") from None
-    if len(found) != 1:
-        raise RefusedError("not BibTeX: a comma, a quote or a name that is defined may be missing")
-    return {name.lower(): str(value) for name, value in found[0].items()}
+def _title(known: dict[str, str], own: str, latex: Latex, mended: list[str]) -> str:
+    """The title with the one below it; where there is none, what else says what it is."""
+    if own:
+        below = latex.plain(known.get("subtitle", ""))
+        return f"{own}{'' if own[-1] in '.:?!' else '.'} {below}" if below else own
+    for name in TITLES:
+        instead = latex.plain(known.get(name, ""))
+        if len(instead) > 3:
+            mended.append(f"it has no title; its {name} stands for it")
+            return instead[:300]
+    # as papers are cited whose title nobody wrote down
+    place = [latex.plain(known.get(name, "")) for name in ("journal", "volume", "pages")]
+    place[0] = place[0] or latex.plain(known.get("journaltitle", ""))
+    if place[0] and place[2]:
+        mended.append("it has no title; its journal, volume and pages stand for it")
+        return ", ".join(filter(None, (f"{place[0]} {place[1]}".strip(), place[2])))[:300]
+    return ""
 
 
-def _without_spaces(head: re.Match[str]) -> str:
-    """The head of an entry whose key may have spaces in it, which no grammar allows."""
-    return f"{head[1]}{'_'.join(head[2].split())},"
+def _first(known: dict[str, str], fields: Iterable[str], latex: Latex) -> str:
+    return next((latex.plain(known[name]) for name in fields if known.get(name)), "")
 
 
-def described(known: dict[str, str]) -> dict[str, Any]:
-    """The fields of a document that an entry gives."""
-    authors = names(known.get("author") or known.get("editor") or "")
-    year = YEAR.search(known.get("year") or known.get("date") or "")
+def _doi(known: dict[str, str], latex: Latex, mended: list[str]) -> str:
     # one that is broken over two lines is still the same
-    doi = "".join(DOI_ADDRESS.sub("", plain(known.get("doi", ""))).split())
-    title = plain(known.get("title", ""))
-    url = known.get("url", "").replace("\\", "").strip()
-    fields: dict[str, Any] = {
-        "title": title,
-        "authors": authors,
-        "year": int(year[1]) if year else None,
-        "venue": next((plain(known[name]) for name in VENUES if known.get(name)), ""),
-        "abstract": plain(known.get("abstract", "")),
-        "doi": doi,
-        "url": url or (f"https://doi.org/{doi}" if doi else None),
-        "language": plain(known.get("language") or known.get("langid") or ""),
-    }
-    return fields | {"id": doi or f"bib-{_fingerprint(title, authors, fields['year'])}"}
+    if not known.get("doi"):
+        return ""
+    text = latex.plain(known["doi"])
+    doi = "".join(DOI_ADDRESS.sub("", text).split())
+    if not doi or (DOI.fullmatch(doi) and len(doi) <= MAX_DOI):
+        return doi
+    mended.append(f'doi: "{text[:60]}" is none; it is left out')
+    return ""
 
 
-def _fingerprint(title: str, authors: list[str], year: int | None) -> str:
-    """The same for the same work, whatever the key of its entry is."""
-    family = authors[0].split()[-1] if authors and authors[0].split() else ""
-    words = re.findall(r"\w+", f"{title} {family} {year or ''}".casefold())
-    return hashlib.sha256(" ".join(words).encode()).hexdigest()[:20]
+def _addresses(known: dict[str, str], doi: str, mended: list[str]) -> dict[str, str | None]:
+    """Where it is to be found: the address that it gives, else what its DOI or number leads to."""
+    found = None
+    for field in ADDRESSES:
+        raw = known.get(field, "").strip()
+        if raw and (field == "url" or "http" in raw or "\\url" in raw):
+            found = _address(raw)
+            if found is None and field == "url":
+                mended.append(f'url: "{one_line(raw)[:60]}" is no web address; it is left out')
+            if found:
+                break
+    eprint, pdf = _eprint(known)
+    return {"url": found or (f"https://doi.org/{doi}" if doi else eprint), "pdf_url": pdf}
+
+
+def _address(raw: str) -> str | None:
+    command = COMMAND_ADDRESS.search(raw)
+    text = (command[1] if command else raw).replace("\\textasciitilde", "~")
+    text = re.sub(r"\$\\sim\$|\\~\{\}", "~", text)
+    text = re.sub(r"[\\{}<>]", "", text).strip()
+    at = text.lower().find("http")
+    if at > 0 and not command:
+        text = text[at:]
+    address = text.split()[0].rstrip(";,") if text else ""
+    if address.startswith("//"):
+        address = f"https:{address}"
+    elif BARE_ADDRESS.fullmatch(address):
+        address = f"http://{address}"
+    right = re.match(r"https?://\S", address, re.I) and len(address) <= MAX_ADDRESS
+    return address if right else None
+
+
+def _eprint(known: dict[str, str]) -> tuple[str | None, str | None]:
+    """The addresses of a preprint and of its PDF."""
+    if not EPRINT_FIELDS & known.keys():
+        return None, None
+    eprint = re.sub(r"[\\{}\s]", "", known.get("eprint", ""))
+    archive = (
+        (known.get("archiveprefix") or known.get("eprinttype") or "arxiv").strip(" {}").lower()
+    )
+    number = re.sub(r"^(?:https?://arxiv\.org/\w+/|arxiv:)", "", eprint, flags=re.I)
+    if archive == "arxiv" and not ARXIV_NUMBER.fullmatch(number):
+        named = ARXIV.search(known.get("journal", "") or known.get("note", ""))
+        number = named[1] if named else ""
+    if archive == "arxiv" and number:
+        return f"https://arxiv.org/abs/{number}", f"https://arxiv.org/pdf/{number}"
+    return (f"{EPRINTS[archive]}{number}" if number and archive in EPRINTS else None), None
+
+
+def _fingerprint(title: str, writers: list[Name], entry: Entry) -> str:
+    """The same for the same work, whatever the key of its entry is.
+
+    Only of what the entry itself says, and of years that stand alone, so that a work keeps it when
+    more is inherited or understood.
+    """
+    own = entry.fields
+    found = YEAR_ALONE.search(own.get("year") or own.get("date") or "")
+    family = writers[0].family if writers else ""
+    words = re.findall(r"\w+", f"{title} {family} {found[1] if found else ''}".casefold())
+    return f"bib-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:20]}"
 
 
 def parsed(content: bytes) -> Iterator[dict[str, Any]]:
-    """What each entry gives, or why nothing; its line and its key."""
-    logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it says is said below
-    strings: dict[str, str] = {}
-    for entry in entries(_decoded(content)):
-        if entry.form in NO_ENTRY:
+    """What each entry gives: its `line` and `key`; `refused`, why it gives nothing, or `fields`.
+
+    `mended` says what is wrong in it and taken all the same.
+
+    :raises RefusedError: where the file is no text
+    """
+    text, said = decoded(content)
+    found = list(entries(text, WANTED))
+    library = _Library(found, len(text))
+    for entry in found:
+        if entry.form in NO_DOCUMENT:
             continue
-        if entry.form == "string" and not entry.fault:
-            strings[entry.key.partition("=")[0]] = entry.text
-            continue
-        found: dict[str, Any] = {"line": entry.line, "key": entry.key, "refused": entry.fault}
+        answer: dict[str, Any] = {"line": entry.line, "key": entry.key, "refused": entry.refused}
         try:
-            yield found if entry.fault else found | {"fields": described(_parsed(entry, strings))}
+            if not entry.refused:
+                answer["fields"] = library.described(entry)
+                answer["mended"] = _in_short([*filter(None, [said]), *entry.mended])
+                said = ""  # once, of the first document
         except RefusedError as error:
-            yield found | {"refused": str(error)}
+            answer["refused"] = str(error)
+        yield answer
+
+
+def _in_short(mended: list[str]) -> list[str]:
+    """The first faults, and how many more there are."""
+    shown = list(dict.fromkeys(mended))
+    more = len(shown) - MAX_MENDED
+    return [*shown[:MAX_MENDED], f"and {more} more faults"] if more > 0 else shown
 
 
 def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
@@ -228,10 +416,11 @@ def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate |
 def _documents(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
     count = 0
     try:
-        if path.stat().st_size == 0:
-            raise RefusedError("the file is empty")
-        if path.stat().st_size > MAX_BYTES:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
             raise RefusedError(f"the file is over {MAX_BYTES // 2**20} MiB")
+        if size == 0:
+            raise RefusedError("the file is empty")
         for found in extraction.stream("bibtex", path):
             count += 1
             source = f"{path.name}:{found['line']}"
@@ -248,13 +437,7 @@ def _candidate(found: dict[str, Any], kind: Kind, source: str) -> Candidate:
     try:
         if reason := found["refused"]:
             raise RefusedError(reason)
-        return ready(validated(found["fields"] | {"kind": kind}), source)
+        document = validated(found["fields"] | {"kind": kind})
+        return ready(document, source, tuple(found["mended"]))
     except RefusedError as error:
         raise RefusedError(f"{found['key'] or 'an entry without a key'}: {error}") from None
-
-
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")

@@ -1,0 +1,133 @@
+"""Text of files that do not say how it is encoded, or say it wrongly."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from charset_normalizer import from_bytes
+
+from research_app.refusal import RefusedError
+
+# The first of those that fit equally well is taken.
+CANDIDATES = (
+    "cp1252",
+    "mac_roman",
+    "gb18030",
+    "big5",
+    "shift_jis",
+    "euc_kr",
+    "euc_jp",
+    "cp1251",
+    "koi8_r",
+    "cp1250",
+    "iso8859_2",
+    "cp1253",
+    "cp1254",
+)
+FAVOURED = ("cp1252", "mac_roman")
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# as JabRef and editors write it into the first lines
+DECLARED = re.compile(rb"^%+[^\n]{0,40}?(?:en)?coding\s*[:=]\s*([\w-]{2,20})", re.M | re.I)
+HEAD = 1024
+# of lines with other letters than ASCII's, which is what an encoding is guessed from
+SAMPLE = 32 * 1024
+WINDOWS = "research_app.windows"
+NOT_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
+
+
+def decoded(content: bytes) -> tuple[str, str]:
+    """The text, and what has to be said of its encoding: nothing where it is UTF-8 or marked.
+
+    :raises RefusedError: where no encoding gives a text of it
+    """
+    for mark, encoding in MARKS:
+        if content.startswith(mark) and encoding != "utf-8":
+            return _as(content, encoding).removeprefix("\ufeff"), ""
+    if b"\0" in content[:HEAD]:
+        return _as(content, _wide(content[:HEAD])).removeprefix("\ufeff"), ""
+    try:
+        return content.decode("utf-8-sig"), ""
+    except UnicodeDecodeError:
+        return _legacy(content)
+
+
+def _as(content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        raise RefusedError(f"damaged: it is not all {encoding.upper()}; save it as UTF-8") from None
+
+
+def _wide(head: bytes) -> str:
+    """UTF-16 without its mark: every second byte of Latin letters is zero."""
+    for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+        if zeros.count(0) > 0.7 * len(zeros):
+            return encoding
+    raise RefusedError("not a text, whatever its name says")
+
+
+def _legacy(content: bytes) -> tuple[str, str]:
+    """Text of which some is no UTF-8: what it declares, its lines each by itself, or a guess."""
+    lines = [line for line in content.split(b"\n") if not line.isascii()]
+    broken = [line for line in lines if not _is_utf8(line)]
+    if len(broken) <= len(lines) - len(broken):
+        said = f"{len(broken)} lines of the file are not UTF-8 as the others; read as Windows-1252"
+        return content.decode("utf-8-sig", WINDOWS), said
+    encoding = _declared(content) or _guessed(b"\n".join(broken)[:SAMPLE])
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = "\ufffd"
+    if NOT_TEXT.search(text):
+        raise RefusedError("its encoding is not to be made out; save it as UTF-8")
+    return text, f"the file is not UTF-8; it is read as {encoding.replace('cp', 'Windows-')}"
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _declared(content: bytes) -> str | None:
+    found = DECLARED.search(content[:HEAD])
+    if found is None:
+        return None
+    try:
+        name = codecs.lookup(found[1].decode()).name
+    except LookupError:
+        return None
+    name = {"iso8859-1": "cp1252", "gbk": "gb18030", "gb2312": "gb18030"}.get(name, name)
+    return next((known for known in CANDIDATES if codecs.lookup(known).name == name), None)
+
+
+def _guessed(sample: bytes) -> str:
+    matches = list(from_bytes(sample, cp_isolation=list(CANDIDATES)))
+    if not matches:
+        raise RefusedError("its encoding is not to be made out; save it as UTF-8")
+    best = matches[0]
+    near = {
+        name
+        for match in matches
+        if match.chaos <= best.chaos + 0.02 and match.coherence >= best.coherence - 0.1
+        for name in match.could_be_from_charset
+    }
+    return next((name for name in FAVOURED if name in near), best.encoding)
+
+
+def _windows(error: UnicodeError) -> tuple[str, int]:
+    """What a byte that is no UTF-8 is in Windows-1252."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(WINDOWS, _windows)
