@@ -2,7 +2,7 @@
 
 # Part of a PDF's content hash: raise it when extraction improves, and the next ingest reads
 # the files again.
-EXTRACTION = 2
+EXTRACTION = 3
 
 # The same for captions, transcripts and how they are cut into passages.
 TRANSCRIPTION = 1

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
 
-from research_app.extract import figures, front, references
+from research_app.extract import figures, front, heading, references
 from research_app.extract.figure_captions import ANYWHERE
 from research_app.extract.layout import Box, Line, lines_from
 from research_app.sources.document import RefusedError, clean
@@ -38,7 +38,8 @@ class Contents:
     information: dict[str, str]
     pages: list[str] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
-    heading: tuple[str, list[str]] = ("", [])
+    # the lines of the first page
+    rows: list[heading.Row] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
     cover: bytes | None = None
 
@@ -47,16 +48,10 @@ def described(contents: Contents, file: bytes | mmap.mmap) -> dict[str, Any]:
     """The fields of a document that its pages and its own information give."""
     texts = [clean(join_hyphenated(page)).strip() for page in contents.pages]
     first = texts[0] if texts else ""
-    xmp = front.xmp_from(file)
-    title, names = contents.heading
     found = {
         "passages": [{"text": text, "page": at} for at, text in enumerate(texts, 1) if text],
         "pages": len(texts),
-        "title": front.title_from(contents.information) or xmp.get("title") or title,
-        "authors": front.authors_from(contents.information) or xmp.get("authors") or names,
-        "year": front.year_from(contents.information),
-        "abstract": front.abstract_from(first),
-        "doi": front.doi_from(first),
+        **front.front_matter(contents.information, front.xmp_from(file), contents.rows, first),
         "references": contents.references,
         "figures": [_sent(figure) for figure in contents.figures],
         "cover": _encoded(contents.cover),
@@ -114,7 +109,7 @@ def _read(document: pdfium.PdfDocument) -> Contents:
             wanted = len(contents.figures) < figures.MAX_FIGURES and ANYWHERE.search(words)
             lines = _lines(text) if wanted or index == 0 else []
             if index == 0:
-                contents.heading = front.heading_from(lines)
+                contents.rows = heading.rows_of(text, lines)
                 contents.cover = figures.cover(page)
             if wanted:
                 contents.figures += figures.figures_of(page, index + 1, lines)
