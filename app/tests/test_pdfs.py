@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from PIL import Image
 
 from research_app.extract import front
 from research_app.extract.extraction import OWN
+from research_app.extract.papers import Papers
 from research_app.extract.pdf import extract, join_hyphenated
 from research_app.files import FileStore
 from research_app.sources import pdf_folder
@@ -34,7 +34,7 @@ def taken(folder: Path) -> dict[str, dict[str, Any] | str]:
 
     async def run() -> dict[str, dict[str, Any] | str]:
         found: dict[str, dict[str, Any] | str] = {}
-        workshop = Workshop(partial(OWN.soon, "pdf"), FileStore(folder / ".store"))
+        workshop = Workshop(Papers(OWN).read, FileStore(folder / ".store"))
         for item in pdf_folder.read(folder, "paper", OWN):
             if isinstance(item, Refusal):
                 found[item.source] = item.reason

@@ -17,12 +17,14 @@ from opensearchpy.exceptions import ConnectionError as UnreachableError
 from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 
 from research_app.extract.extraction import OWN, Extraction
+from research_app.extract.papers import Papers
 from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError, describe
 from research_app.index.quarantine import MAX_ENTRIES_PER_RUN, Quarantine
 from research_app.index.vectors import meanings
 from research_app.refusal import NotNowError, ReaderAwayError
 from research_app.search.meaning import Meaning
+from research_app.settings import Ocr
 from research_app.sources.document import Candidate, Mending, Refusal, Source, Workshop
 from research_app.sources.outcome import refusal
 
@@ -132,6 +134,7 @@ class Ingest:
         *,
         meaning: Meaning | None = None,
         extraction: Extraction = OWN,
+        ocr: Ocr | None = None,
     ) -> None:
         self._client = client
         self._index = index
@@ -140,7 +143,7 @@ class Ingest:
         self._hashes: dict[str, str] = {}
         self._interrupted: NotNowError | None = None
         self._quarantine = Quarantine(client, index)
-        self._workshop = Workshop(partial(extraction.soon, "pdf"), files)
+        self._workshop = Workshop(Papers(extraction, ocr).read, files)
         self.report = Report()
         # some of what was sent may be there, even where no answer came
         self.sent = False

@@ -42,6 +42,8 @@ class Contents:
     rows: list[heading.Row] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
     cover: bytes | None = None
+    # there is no word on them: they are pictures
+    scanned: bool = False
 
 
 def described(contents: Contents, file: bytes | mmap.mmap) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def described(contents: Contents, file: bytes | mmap.mmap) -> dict[str, Any]:
         "references": contents.references,
         "figures": [_sent(figure) for figure in contents.figures],
         "cover": _encoded(contents.cover),
+        "scanned": contents.scanned,
     }
     return {name: value for name, value in found.items() if value}
 
@@ -67,7 +70,8 @@ def _sent(figure: dict[str, Any]) -> dict[str, Any]:
     return {**figure, "picture": _encoded(figure["picture"])}
 
 
-def _open(data: mmap.mmap) -> pdfium.PdfDocument:
+def opened(data: mmap.mmap) -> pdfium.PdfDocument:
+    """A PDF to read pages of; RefusedError where it cannot be opened."""
     try:
         return pdfium.PdfDocument((ctypes.c_ubyte * len(data)).from_buffer(data))
     except pdfium.PdfiumError as error:
@@ -114,7 +118,8 @@ def _read(document: pdfium.PdfDocument) -> Contents:
             if wanted:
                 contents.figures += figures.figures_of(page, index + 1, lines)
     if not any(words.strip() for words in contents.pages):
-        raise RefusedError("no text in it: scanned pages need text recognition first")
+        contents.scanned = True
+        return contents
     _take_references(document, contents)
     return contents
 
@@ -134,9 +139,9 @@ def _take_references(document: pdfium.PdfDocument, contents: Contents) -> None:
 
 
 def extract(file: BinaryIO) -> dict[str, Any]:
-    """Read one PDF."""
+    """Read one PDF; "scanned" says of one that it has no word, and needs text recognition."""
     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    document = _open(data)
+    document = opened(data)
     try:
         if len(document) > MAX_PAGES:
             raise RefusedError(f"over {MAX_PAGES} pages")

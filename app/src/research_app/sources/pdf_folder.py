@@ -70,7 +70,7 @@ def candidate(path: Path, source: str, metadata: dict[str, Any], kind: Kind) -> 
         fields.setdefault("title", path.stem.replace("_", " "))
         if fields.get("doi"):
             fields.setdefault("url", f"https://doi.org/{fields['doi']}")
-        return validated(fields).stored()
+        return {**validated(fields).stored(), "mended": found.get("mended", ())}
 
     return Candidate(identity, kind, source, content_hash(file_hash.encode(), described), load)
 
