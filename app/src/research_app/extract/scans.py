@@ -51,7 +51,8 @@ def recognised(file: BinaryIO, options: dict[str, Any]) -> dict[str, Any]:
         document.close()
     read = sum(bool(page) for page in contents.pages)
     if not read:
-        raise RefusedError("no text in it: text recognition finds none on its pages")
+        why = f" ({faults[0]})" if faults else ""
+        raise RefusedError(f"no text in it: text recognition finds none on its pages{why}")
     said = f"{read} page{'s' if read > 1 else ''} read by OCR ({'+'.join(languages)})"
     more = [f"{len(faults) - MAX_FAULTS} more such faults"] if len(faults) > MAX_FAULTS else []
     return {**pdf.described(contents, data), "mended": [said, *faults[:MAX_FAULTS], *more]}
