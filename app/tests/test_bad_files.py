@@ -7,7 +7,6 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from reading import reading
 from research_app.extract import pdf as reader
 from research_app.extract.extraction import OWN, Extraction
 from research_app.extract.kinds import KINDS
+from research_app.extract.papers import Papers
 from research_app.files import FileStore
 from research_app.sources import open_source, pdf_folder
 from research_app.sources.document import Refusal, RefusedError, Workshop
@@ -30,7 +30,7 @@ def taken(path: Path, extraction: Extraction = OWN) -> list[str]:
 
     async def run() -> list[str]:
         outcomes = []
-        workshop = Workshop(partial(extraction.soon, "pdf"), FileStore(path.parent / ".store"))
+        workshop = Workshop(Papers(extraction).read, FileStore(path.parent / ".store"))
         for item in open_source(path, "paper").candidates:
             if isinstance(item, Refusal):
                 outcomes.append(item.reason)
@@ -97,7 +97,7 @@ BAD: list[tuple[Callable[[], bytes], str]] = [
     (lambda: encrypted(GOOD), "encrypted: a password is needed to read it"),
     (
         lambda: pdf(""),
-        "no text in it: a scan, which needs text recognition (OCR) first, or empty pages",
+        "no text in it: a scan, which needs text recognition (OCR), or empty pages; recognition is off",
     ),
     (too_many_pages, "over 5000 pages"),
     (nested_dictionaries, "no text in it"),

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from research_app.extract import extraction as asking
 from research_app.extract import readers, wire
 from research_app.extract.extraction import Extraction
 from research_app.extract.kinds import KINDS, Limits
+from research_app.extract.papers import Papers
 from research_app.files import FileStore
 from research_app.refusal import ReaderAwayError, RefusedError
 from research_app.sources import pdf_folder
@@ -332,7 +332,7 @@ def test_no_document_is_refused_since_its_reader_is_away(
     (tmp_path / "a.pdf").write_bytes(pdf("words"))
     away = Extraction(str(tmp_path / "no socket"))
     (item,) = pdf_folder.read(tmp_path, "paper", asking.OWN)
-    workshop = Workshop(partial(away.soon, "pdf"), FileStore(tmp_path / "store"))
+    workshop = Workshop(Papers(away).read, FileStore(tmp_path / "store"))
     with pytest.raises(ReaderAwayError, match="the reader of documents is away"):
         asyncio.run(item.load(workshop))  # type: ignore[union-attr]
     with pytest.raises(ReaderAwayError):

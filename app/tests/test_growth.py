@@ -17,6 +17,8 @@ from research_app.answer.sentences import sentences, terms
 from research_app.extract import (
     figure_captions,
     front,
+    heading,
+    names,
     passages,
     placement,
     references,
@@ -181,6 +183,12 @@ def placed(content: tuple[int, int, int]) -> object:
     return placement.place(found, placement.clusters(boxes, page), lines, page)
 
 
+def matter(text: str, information: dict[str, str]) -> object:
+    """What is read of a page that says the same in each of its lines."""
+    lines = [heading.Row(text, Box(9, 700 - at, 500, 709 - at), 9 + at) for at in range(0, 300, 12)]
+    return front.front_matter(information, {}, lines, text)
+
+
 CASES: dict[str, tuple[Work, Make]] = {
     "html: beginnings of tags": (marked_paragraphs, of("<a ")),
     "html: beginnings of comments": (marked_paragraphs, of("<!--")),
@@ -232,18 +240,32 @@ CASES: dict[str, tuple[Work, Make]] = {
     "pdf: an abstract of spaces": (front.abstract_from, after("Abstract", " \n \n1")),
     "pdf: DOIs": (front.doi_from, of("doi ")),
     "pdf: DOIs of colons": (front.doi_from, after("doi", ":")),
-    "pdf: names": (front.names_from, of("A. B, ")),
-    "pdf: one name": (front.names_from, of("Aa ")),
-    "pdf: names of digits": (front.names_from, of("A1", "a")),
-    "pdf: names with marks": (front.names_from, after("A", "1", "a")),
-    "pdf: names with stars": (front.names_from, of("*", "a")),
-    "pdf: authors": (lambda text: front.authors_from({"Author": text}), of("et al ")),
-    "pdf: authors of spaces": (lambda text: front.authors_from({"Author": text}), of(" ", "a")),
-    "pdf: titles": (lambda text: front.title_from({"Title": text}), of("a.")),
-    "pdf: a heading of many lines": (
-        front.heading_from,
-        lambda size: [line("Aa Bb", top=700 - at / size) for at in range(size // 10)],
+    "pdf: an abstract of sections": (front.abstract_from, of("1 A section\n")),
+    "pdf: an abstract of numbers": (front.abstract_from, after("Abstract\n", "1 ", "\n")),
+    "pdf: keywords": (lambda text: front.keywords_from({}, text), of("Keywords: a, ")),
+    "pdf: lines of keywords": (lambda text: front.keywords_from({}, text), of("Keywords\n")),
+    "pdf: keywords of a field": (
+        lambda text: front.keywords_from({"Keywords": text}, ""),
+        of("a,"),
     ),
+    "pdf: titles": (lambda text: front.title_from({"Title": text}), of("a.")),
+    "pdf: titles of templates": (
+        lambda text: front.title_from({"Title": text}),
+        of("paper title "),
+    ),
+    "pdf: names": (names.listed, of("A. Bo, ")),
+    "pdf: one name": (names.listed, of("Aa ")),
+    "pdf: names of digits": (names.listed, of("A1", "a")),
+    "pdf: names with marks": (names.listed, after("A", "1", "a")),
+    "pdf: names and spaces": (names.listed, of(" ", "a")),
+    "pdf: addresses": (names.listed, of("{a,b}@{")),
+    "pdf: names of a field": (names.of_field, of("et al ")),
+    "pdf: names of a field of words": (names.of_field, of("a, b and c; ")),
+    "pdf: names of a field of spaces": (names.of_field, of(" ", "a")),
+    "pdf: front matter": (lambda text: matter(text, {}), of("Abstract\nAa Bb, 1 ")),
+    "pdf: front matter of one word": (lambda text: matter(text, {}), of("a")),
+    "pdf: a title like its page": (lambda text: matter(text, {"Title": text}), of("Aa Bb ")),
+    "pdf: authors like their page": (lambda text: matter(text, {"Author": text}), of("Aa Bb, ")),
     "pdf: headings of references": (lambda text: references.find_heading([text]), of("1 \n")),
     "pdf: headings of spaces": (lambda text: references.find_heading([text]), of(" ")),
     "pdf: ends of references": (references.AFTER.search, after("Appendix", " ", "a")),

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from PIL import Image
 
 from research_app.extract import front
 from research_app.extract.extraction import OWN
-from research_app.extract.front import abstract_from, authors_from, title_from, year_from
-from research_app.extract.layout import Box, Line
+from research_app.extract.papers import Papers
 from research_app.extract.pdf import extract
 from research_app.files import FileStore
 from research_app.sources import pdf_folder
@@ -36,7 +34,7 @@ def taken(folder: Path) -> dict[str, dict[str, Any] | str]:
 
     async def run() -> dict[str, dict[str, Any] | str]:
         found: dict[str, dict[str, Any] | str] = {}
-        workshop = Workshop(partial(OWN.soon, "pdf"), FileStore(folder / ".store"))
+        workshop = Workshop(Papers(OWN).read, FileStore(folder / ".store"))
         for item in pdf_folder.read(folder, "paper", OWN):
             if isinstance(item, Refusal):
                 found[item.source] = item.reason
@@ -106,38 +104,6 @@ def test_nothing_is_extracted_until_it_is_wanted(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7\ngarbage")
     (item,) = pdf_folder.read(tmp_path, "paper", OWN)
     assert isinstance(item, Candidate)
-
-
-@pytest.mark.parametrize(
-    ("given", "title"),
-    [
-        ("On the Origin", "On the Origin"),
-        ("Microsoft Word - thesis.doc", ""),
-        ("untitled", ""),
-        ("paper.dvi", ""),
-        ("a", ""),
-        ("", ""),
-    ],
-)
-def test_titles_left_by_programs(given: str, title: str) -> None:
-    assert title_from({"Title": given}) == title
-
-
-def test_names_and_years() -> None:
-    assert authors_from({"Author": "A. One; B. Two and C. Three, D. Four"}) == [
-        "A. One",
-        "B. Two",
-        "C. Three",
-        "D. Four",
-    ]
-    assert year_from({"CreationDate": "D:20190304120000Z"}) == 2019
-    assert year_from({"CreationDate": "yesterday"}) is None
-
-
-def test_abstracts() -> None:
-    text = "Title\nAbstract\n" + "All about it. " * 20 + "\n1 Introduction\nNo."
-    assert abstract_from(text) == ("All about it. " * 20).strip()
-    assert abstract_from("no such heading") == ""
 
 
 PAPER = drawn(
@@ -218,40 +184,6 @@ XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
 )
 def test_what_an_xmp_packet_says(packet: str, found: dict[str, Any]) -> None:
     assert front.xmp_from(b"%PDF-1.7 ... " + packet.encode() + b" ... %%EOF") == found
-
-
-@pytest.mark.parametrize(
-    ("line", "names"),
-    [
-        ("Ana Müller1,2, Bo de la Cruz* and C. D. Li", ["Ana Müller", "Bo de la Cruz", "C. D. Li"]),
-        ("Robin K. S. Hankin1", ["Robin K. S. Hankin"]),
-        ("Department of Physics, Some University", []),
-        ("We show that zebras run", []),
-        ("Received 2 March 2020", []),
-        ("", []),
-    ],
-)
-def test_lines_of_names(line: str, names: list[str]) -> None:
-    assert front.names_from(line) == names
-
-
-def test_the_title_is_what_is_set_largest() -> None:
-    def row(text: str, top: float, height: float) -> Line:
-        return Line(text, Box(50, top - height, 400, top))
-
-    body = [row(f"line {number} of the text", 600 - 12 * number, 9) for number in range(30)]
-    head = [
-        row("Journal of Zebras", 790, 9),
-        row("On the Speed of", 760, 16),
-        row("Zebras", 740, 15),
-    ]
-    names = row("Ana Müller1 and Bo Li2", 715, 10)
-    assert front.heading_from([*head, names, *body]) == (
-        "On the Speed of Zebras",
-        ["Ana Müller", "Bo Li"],
-    )
-    assert front.heading_from(body) == ("", [])
-    assert front.heading_from([]) == ("", [])
 
 
 def test_the_doi_is_the_one_with_its_label() -> None:

@@ -17,6 +17,7 @@ from opensearchpy.exceptions import ConnectionError as UnreachableError
 from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 
 from research_app.extract.extraction import OWN, Extraction
+from research_app.extract.papers import Papers
 from research_app.files import FileStore
 from research_app.index.client import NO_ROOM, IndexUnavailableError, describe, is_full_disk, whole
 from research_app.index.quarantine import Quarantine
@@ -24,6 +25,7 @@ from research_app.index.vectors import meanings
 from research_app.refusal import NotNowError, ReaderAwayError
 from research_app.report import Progress, Report, State
 from research_app.search.meaning import Meaning
+from research_app.settings import Ocr
 from research_app.sources.document import Candidate, Refusal, Source, Workshop
 from research_app.sources.outcome import refusal
 
@@ -78,6 +80,7 @@ class Ingest:
         *,
         meaning: Meaning | None = None,
         extraction: Extraction = OWN,
+        ocr: Ocr | None = None,
     ) -> None:
         self._client = client
         self._index = index
@@ -86,7 +89,7 @@ class Ingest:
         self._hashes: dict[str, str] = {}
         self._interrupted: NotNowError | None = None
         self._quarantine = Quarantine(client, index)
-        self._workshop = Workshop(partial(extraction.soon, "pdf"), files)
+        self._workshop = Workshop(Papers(extraction, ocr).read, files)
         self.report = Report()
         # some of what was sent may be there, even where no answer came
         self.sent = False

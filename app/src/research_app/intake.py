@@ -46,6 +46,7 @@ async def take(
         progress,
         meaning=parts.meaning,
         extraction=parts.tools.extraction,
+        ocr=parts.settings.ocr,
     )
     try:
         return await run.run(source)

@@ -210,6 +210,17 @@ class Speech(_Section):
     max_minutes: Annotated[float, Field(gt=0, le=1440)] = 240.0
 
 
+Language = Annotated[str, Field(pattern=r"^[a-z]{3}(_[a-z]{1,12}){0,2}$")]
+
+
+class Ocr(_Section):
+    """Text recognition for PDFs whose pages are pictures."""
+
+    enabled: bool = False
+    languages: Annotated[tuple[Language, ...], Field(min_length=1, max_length=8)] = ("eng",)
+    max_pages: Annotated[int, Field(ge=1, le=5000)] = 200
+
+
 class Fetch(_Section):
     enabled: bool = True
     allow: tuple[IPvAnyNetwork, ...] = ()
@@ -355,6 +366,7 @@ class Settings(_Section):
     search: Search = Search()
     fetch: Fetch = Fetch()
     speech: Speech = Speech()
+    ocr: Ocr = Ocr()
     auth: Auth = Auth()
     oidc: Oidc = Oidc()
     limits: Limits = Limits()

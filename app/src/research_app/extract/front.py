@@ -8,59 +8,140 @@ from __future__ import annotations
 import mmap
 import re
 from bisect import bisect_left
+from itertools import takewhile
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from research_app.extract.layout import Line
-from research_app.sources.document import one_line
+from research_app.extract import heading, names
+from research_app.extract.heading import Row
+from research_app.plain_text import one_line
 
+# what programs and templates leave there
 _PLACEHOLDER = re.compile(
-    r"^(untitled|title|document|microsoft word|.*\.(docx?|tex|dvi|pdf))\b", re.I
+    r"(?:untitled\b.*|no title|title|(?:new )?document\s?\d*"
+    r"|microsoft (?:word|powerpoint|excel)\b.*"
+    r"|powerpoint[- ]pr[äeé]senta.*|pr[äeé]senta(?:tion|ción|zione)\s?\d*|slide \d+|folie \d+"
+    r"|.*\.(?:docx?|docm|odt|rtf|tex|dvi|e?ps|pdf|pptx?|xlsx?|indd|qxd|wpd|html?)"
+    r"|(?:paper|article|manuscript|main|template|layout|book|thesis|report)\s?\d*"
+    r"|.*\b(?:paper title|proceedings template|word template|latex template|author guidelines)\b.*"
+    r"|pii:.*|doi:.*|full page photo|blank page|page \d+|\W*)",
+    re.I | re.S,
 )
+# the name of a file, more likely than a title
+_FILE_NAME = re.compile(r"\S*[_\d/\\]\S*|[a-z\d-]+")
 _YEAR = re.compile(r"D:((?:19|20)\d{2})")
-_ABSTRACT = re.compile(r"\bAbstract\b[\s.:\u2014-]*", re.I)
-_AFTER_ABSTRACT = re.compile(
-    r"^[^\S\n]*(?:\d\.?\s+|I\.?\s+)?(?:Introduction|Keywords?|Index Terms)\b", re.I | re.M
+_ABSTRACT = re.compile(
+    r"^\W{0,3}(?:abstract|a b s t r a c t|zusammenfassung|r[ée]sum[ée]|resumen|resumo"
+    r"|аннотация|摘要)"
+    r"(?![^\W\d_])[\s.:\u2013\u2014-]*",
+    re.I | re.M,
 )
+_KEYWORDS = re.compile(
+    r"^\W{0,3}(?:(?:author )?key[ -]?words(?: and phrases)?|index terms|mots[ -]cl[ée]s"
+    r"|schlüssel(?:wörter|worte|begriffe)|palabras clave|palavras[ -]chave|ключевые слова"
+    r"|关键词|キーワード)(?![^\W\d_])[^\S\n]*(?P<label_ends>[:.\u2013\u2014-][^\S\n]*|(?=\n))?",
+    re.I | re.M,
+)
+# what comes after an abstract: the keywords, other lists of terms, and the first section
+_AFTER_ABSTRACT = re.compile(
+    r"^[^\S\n]{0,20}(?:(?:\d|I)\.?[^\S\n]{1,20})?(?:introduction|key[ -]?words?|index terms"
+    r"|categories and subject|ccs concepts|general terms|acm reference|author summary"
+    r"|jel (?:codes?|classification)|pacs|msc\b|mathematics subject|table of contents|contents$"
+    r"|einleitung|einführung|introducci[óo]n|introdução|введение|mots[ -]cl[ée]s"
+    r"|schlüsselw|palabras clave|palavras[ -]chave|ключевые слова|关键词)"
+    r"|^[^\S\n]{0,20}(?:1|I)\.?[^\S\n]{1,20}(?-i:[A-ZÀ-Þ])[^\n]{2,60}$",
+    re.I | re.M,
+)
+_SEPARATOR = re.compile(r"\s*[;,·•|\u2013\u2014]\s*")
 # with its label: an address alone may be that of what the paper cites
 _OWN_DOI = re.compile(
     r"\bdoi\b[:\s]*(?:https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/[^\s\"<>]+)", re.I
 )
-_MARKS = re.compile(r"(?<=[^\W\d])[\d*†‡§¶]+(?:,[\d*†‡§¶]+)*(?=\s|,|$)")
-_WORD = r"[A-ZÀ-Þ][\w.\u2019'-]*"
-_PARTICLES = r"(?:(?:de|van|von|der|la|di|da|del|den)\s+)*"
-_NAME = re.compile(rf"{_WORD}(?:\s+{_PARTICLES}{_WORD}){{1,3}}")
-_NO_NAME = re.compile(
-    r"\b(university|institute|department|school|laboratory|abstract|journal|proceedings|college)\b",
-    re.I,
-)
-
 ABSTRACT_LENGTH = (200, 4000)
-MARKS = "0123456789*†‡§¶,"
+LEAST_TITLE = 4
+MAX_FIELD = 20_000
+MAX_PAGE = 100_000
+KEYWORD_LINES = 8
+MAX_KEYWORDS = 30
+KEYWORD_WORDS = 6
+KEYWORD_LENGTH = (2, 80)
 MAX_XMP_BYTES = 1024 * 1024
 MAX_XMP_PACKETS = 100
 XMP_START, XMP_END = b"<x:xmpmeta", b"</x:xmpmeta>"
 DC = "{http://purl.org/dc/elements/1.1/}"
 PDF_MARK = b"http://ns.adobe.com/pdf/"
-TITLE_FACTOR = 1.25
-TITLE_LINES = 4
-TITLE_LENGTH = (10, 300)
+# shares of the words of a given title that are on the page: it is the printed one, where hyphens
+# and ligatures may differ; or it has nothing to do with it, as that of a template
+ON_PAGE, NOT_ON_PAGE = 0.7, 0.3
+
+
+def front_matter(
+    information: dict[str, str], xmp: dict[str, Any], rows: list[Row], first_page: str
+) -> dict[str, Any]:
+    """Title, authors, year, abstract, keywords and DOI of a paper, as far as they are found.
+
+    :param information: the document's own information
+    :param xmp: what `xmp_from` gives
+    :param rows: the lines of the first page
+    :param first_page: its text
+    """
+    first_page = first_page[:MAX_PAGE]
+    printed = heading.title_rows(rows)
+    title = _title([title_from(information), xmp.get("title", "")], printed, first_page)
+    place = heading.rows_with(rows, title) or printed
+    common = heading.common_words(first_page)
+    names = heading.authors_below(place, rows, common)
+    return {
+        "title": title,
+        "authors": _authors(information, xmp, names, first_page),
+        "year": year_from(information),
+        "abstract": abstract_from(first_page),
+        "keywords": keywords_from(information, first_page),
+        "doi": doi_from(first_page),
+    }
+
+
+def _title(given: list[str], printed: list[Row], first_page: str) -> str:
+    """The title that is given and printed; else the printed one; else the one that is given."""
+    known = set(heading.words_of(first_page))
+    kept = [(_share(title, known), title) for title in given if title]
+    best, title = max(kept, key=lambda item: item[0], default=(0.0, ""))
+    if printed and (best < NOT_ON_PAGE or (best < ON_PAGE and _FILE_NAME.fullmatch(title))):
+        return heading.joined(printed)
+    return title
+
+
+def _share(title: str, known: set[str]) -> float:
+    """How many of the words of a title are known, of 1."""
+    words = heading.words_of(title)
+    return sum(word in known for word in words) / max(1, len(words))
+
+
+def _authors(
+    information: dict[str, str], xmp: dict[str, Any], printed: list[str], first_page: str
+) -> list[str]:
+    """The authors that are given; the printed ones where those are others, or more."""
+    given, more = names.of_field(information.get("Author", ""))
+    given = given or xmp.get("authors", [])
+    known = set(heading.words_of(first_page))
+    families = [set(heading.words_of(name.split()[-1])) for name in given]
+    if printed and (more or len(printed) > len(given) or not all(f <= known for f in families)):
+        return printed
+    return given
 
 
 def title_from(information: dict[str, str]) -> str:
-    """The document's own title, unless it is what a word processor left there."""
-    title = one_line(information.get("Title", ""))
-    return "" if len(title) < 4 or _PLACEHOLDER.match(title) else title
+    """The document's own title, unless it is what a program or a template left there."""
+    title = one_line(information.get("Title", "")[:MAX_FIELD])
+    return "" if len(title) < LEAST_TITLE or _PLACEHOLDER.fullmatch(title) else title
 
 
 def authors_from(information: dict[str, str]) -> list[str]:
     """Names of the document's own author field."""
-    given = re.sub(r"\s+et\s+al\b\.?", "", one_line(information.get("Author", "")))
-    names = re.split(r"\s*(?:;|,|\band\b|&)\s*", given)
-    return [name for name in names if len(name) > 1]
+    return names.of_field(information.get("Author", ""))[0]
 
 
 def year_from(information: dict[str, str]) -> int | None:
@@ -76,46 +157,49 @@ def abstract_from(first_page: str) -> str:
     for found in _ABSTRACT.finditer(first_page):
         begin = found.end()
         next_end = bisect_left(ends, begin + least)
-        if next_end < len(ends) and ends[next_end] - begin <= most:
-            return one_line(first_page[begin : ends[next_end]])
+        end = ends[next_end] if next_end < len(ends) else len(first_page)
+        if least <= end - begin <= most:
+            return one_line(first_page[begin:end])
     return ""
+
+
+def keywords_from(information: dict[str, str], first_page: str) -> list[str]:
+    """The keywords that are printed, else those of the document's own information."""
+    found = _KEYWORDS.search(first_page)
+    printed = _keyword_lines(first_page[found.end() : found.end() + MAX_FIELD]) if found else []
+    if found and found["label_ends"] is None and len(printed) == 1:
+        printed = []  # a sentence that begins with the word
+    given = one_line(information.get("Keywords", "")[:MAX_FIELD])
+    words = printed or re.split(r"[;,]", given)
+    least, most = KEYWORD_LENGTH
+    kept = [word for part in words if least <= len(word := part.strip(" .")) <= most]
+    return list(dict.fromkeys(kept))[:MAX_KEYWORDS]
+
+
+def _keyword_lines(text: str) -> list[str]:
+    """The keywords at the beginning of a text: a list that may be longer than its line, or a
+    column of them."""
+    lines = text.split("\n", KEYWORD_LINES + 1)[: KEYWORD_LINES + 1]
+    first, rest = lines[0].strip(), []
+    for line in lines[1:]:
+        if not line.strip() or _AFTER_ABSTRACT.match(line) or _ABSTRACT.match(line):
+            break
+        rest.append(line.strip())
+    if not first:
+        short = takewhile(lambda line: len(line.split()) <= KEYWORD_WORDS, rest)
+        return [word for line in short for word in _SEPARATOR.split(line)]
+    for line in rest:
+        listed = _SEPARATOR.search(first) and _SEPARATOR.search(line)
+        if first.endswith(".") or not (listed or first.endswith((",", ";", "-"))):
+            break
+        first += " " + line
+    return [part for part in _SEPARATOR.split(first) if len(part.split()) <= KEYWORD_WORDS]
 
 
 def doi_from(first_page: str) -> str:
     """The paper's own DOI: the only one on its first page."""
     found = {match[1].rstrip(".,;)]") for match in _OWN_DOI.finditer(first_page)}
     return found.pop() if len(found) == 1 else ""
-
-
-def heading_from(lines: list[Line]) -> tuple[str, list[str]]:
-    """Title and authors as the first page sets them: the largest letters, and names below."""
-    if not lines:
-        return "", []
-    top, bottom = max(line.box.top for line in lines), min(line.box.bottom for line in lines)
-    upper = [line for line in lines if line.box.bottom > top - 0.5 * (top - bottom)]
-    tallest = max((line.box.height for line in upper if len(line.text) >= 4), default=0.0)
-    usual = sorted(line.box.height for line in lines)[len(lines) // 2]
-    if tallest < TITLE_FACTOR * usual:
-        return "", []
-    at = [index for index, line in enumerate(upper) if line.box.height >= 0.85 * tallest]
-    run = [index for place, index in enumerate(at) if index - at[0] == place][:TITLE_LINES]
-    title = one_line(" ".join(upper[index].text for index in run))
-    if not TITLE_LENGTH[0] <= len(title) <= TITLE_LENGTH[1] or " " not in title:
-        return "", []
-    below = upper[run[-1] + 1 : run[-1] + 2]
-    return title, names_from(below[0].text) if below else []
-
-
-def names_from(text: str) -> list[str]:
-    """The names in a line that is nothing but names."""
-    if _NO_NAME.search(text):
-        return []
-    parts = [
-        _MARKS.sub("", part.rstrip().rstrip(MARKS)).strip()
-        for part in re.split(r",(?!\d)|;|\band\b|&", text)
-    ]
-    names = [part for part in parts if part]
-    return names if names and all(_NAME.fullmatch(name) for name in names) else []
 
 
 def xmp_from(data: bytes | mmap.mmap) -> dict[str, Any]:
@@ -129,8 +213,8 @@ def xmp_from(data: bytes | mmap.mmap) -> dict[str, Any]:
         return {}
     title = title_from({"Title": _text(root.find(f".//{DC}title"))})
     creators = root.find(f".//{DC}creator")
-    names = [one_line(item.text or "") for item in creators.iter()] if creators is not None else []
-    found = {"title": title, "authors": [name for name in names if len(name) > 1]}
+    items = [item.text or "" for item in creators.iter()] if creators is not None else []
+    found = {"title": title, "authors": authors_from({"Author": ";".join(items)})}
     return {name: value for name, value in found.items() if value}
 
 

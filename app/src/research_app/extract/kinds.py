@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-# one answer, soon; many, as fast as they are wanted; or many that take hours
-Lane = Literal["one", "many", "long"]
+# one answer, soon; many, as fast as they are wanted; many that take hours; one that takes an hour
+Lane = Literal["one", "many", "long", "slow"]
 
 MEBIBYTE = 2**20
+# by the clock; the reader itself keeps to it, and leaves out the pages for which no time is left
+SCAN_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ class Limits:
 
 KINDS: dict[str, Limits] = {
     "pdf": Limits(seconds=120, memory_bytes=2048 * MEBIBYTE),
+    "scan": Limits(
+        seconds=SCAN_SECONDS,
+        memory_bytes=2048 * MEBIBYTE,
+        lane="slow",
+        silent_seconds=SCAN_SECONDS,
+        starts_others=True,
+    ),
     "media": Limits(seconds=200, memory_bytes=2048 * MEBIBYTE, starts_others=True),
     "speech": Limits(
         seconds=4 * 86_400,

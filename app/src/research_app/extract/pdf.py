@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
 
-from research_app.extract import figures, front, hyphens, references, running_heads
+from research_app.extract import figures, front, heading, hyphens, references, running_heads
 from research_app.extract.figure_captions import CAPTION
 from research_app.extract.hyphens import Vocabulary
-from research_app.extract.layout import Line
+from research_app.extract.layout import Box, Line
 from research_app.extract.page_lines import PageLines, lines_of
 from research_app.extract.reading_order import footnotes_last
 from research_app.sources.document import RefusedError
@@ -39,7 +39,7 @@ IS_XFA = (
     "an interactive form (XFA) that only Adobe's programs show: it has no text of its own;"
     " print it to a PDF there and take that"
 )
-IS_SCAN = "no text in it: a scan, which needs text recognition (OCR) first, or empty pages"
+IS_SCAN = "no text in it: a scan, which needs text recognition (OCR), or empty pages"
 IS_UNKNOWN = (
     "no text in it that can be told: its fonts do not say which letters they show; it needs text"
     " recognition (OCR), as a scan does"
@@ -55,30 +55,29 @@ class Contents:
     # the first page with its head and foot, where a paper says of itself what it is
     first: str = ""
     figures: list[dict[str, Any]] = field(default_factory=list)
-    heading: tuple[str, list[str]] = ("", [])
+    # the lines of the first page
+    rows: list[heading.Row] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
     cover: bytes | None = None
     mended: list[str] = field(default_factory=list)
+    # why there is not one word on the pages, where recognition may find some
+    wordless: str = ""
 
 
 def described(contents: Contents, file: bytes | mmap.mmap) -> dict[str, Any]:
     """The fields of a document that its pages and its own information give."""
     texts = [page.strip() for page in contents.pages]
-    first = contents.first
-    xmp = front.xmp_from(file)
-    title, names = contents.heading
     found = {
         "passages": [{"text": text, "page": at} for at, text in enumerate(texts, 1) if text],
         "pages": len(texts),
-        "title": front.title_from(contents.information) or xmp.get("title") or title,
-        "authors": front.authors_from(contents.information) or xmp.get("authors") or names,
-        "year": front.year_from(contents.information),
-        "abstract": front.abstract_from(first),
-        "doi": front.doi_from(first),
+        **front.front_matter(
+            contents.information, front.xmp_from(file), contents.rows, contents.first
+        ),
         "references": contents.references,
         "figures": [_sent(figure) for figure in contents.figures],
         "cover": _encoded(contents.cover),
         "mended": contents.mended,
+        "wordless": contents.wordless,
     }
     return {name: value for name, value in found.items() if value}
 
@@ -91,7 +90,8 @@ def _sent(figure: dict[str, Any]) -> dict[str, Any]:
     return {**figure, "picture": _encoded(figure["picture"])}
 
 
-def _open(data: mmap.mmap) -> pdfium.PdfDocument:
+def opened(data: mmap.mmap) -> pdfium.PdfDocument:
+    """A PDF to read pages of; RefusedError where it cannot be opened."""
     try:
         return pdfium.PdfDocument((ctypes.c_ubyte * len(data)).from_buffer(data))
     except pdfium.PdfiumError as error:
@@ -116,8 +116,11 @@ def _page(document: pdfium.PdfDocument, index: int) -> Iterator[tuple[Any, Any]]
 
 def _read(document: pdfium.PdfDocument) -> Contents:
     contents = Contents(document.get_metadata_dict(skip_empty=True))
-    pages = _pages(document)
-    _refuse_without_words(document, pages)
+    pages, rows = _pages(document)
+    contents.wordless = _without_words(document, pages)
+    if contents.wordless:
+        contents.pages = [""] * len(pages)
+        return contents
     frames = [page.frame for page in pages]
     whole = [page.lines for page in pages]
     inner = running_heads.without(whole, frames)
@@ -129,15 +132,17 @@ def _read(document: pdfium.PdfDocument) -> Contents:
         "\n".join(part for part in (_text(lines), _text(page.aside)) if part)
         for lines, page in zip(flowing, pages, strict=True)
     ]
-    contents.heading = front.heading_from(first)
+    contents.rows = [rows[line.box]._replace(text=line.text) for line in first if line.box in rows]
     _take_figures(document, contents, pages, flowing)
     _take_references(contents, flowing)
     contents.mended = _said(pages)
     return contents
 
 
-def _pages(document: pdfium.PdfDocument) -> list[PageLines]:
+def _pages(document: pdfium.PdfDocument) -> tuple[list[PageLines], dict[Box, heading.Row]]:
+    """The lines of each page, and what those of the first are set in, by their place."""
     pages: list[PageLines] = []
+    rows: list[heading.Row] = []
     total = 0
     for index in range(len(document)):
         with _page(document, index) as (page, text):
@@ -145,23 +150,29 @@ def _pages(document: pdfium.PdfDocument) -> list[PageLines]:
             if total > MAX_CHARACTERS:
                 raise RefusedError("over 20 million characters of text")
             pages.append(lines_of(page, text))
-    return pages
+            if index == 0:
+                rows = heading.rows_of(text, pages[0].lines)
+    return pages, {row.box: row for row in rows}
 
 
-def _refuse_without_words(document: pdfium.PdfDocument, pages: list[PageLines]) -> None:
-    """Say what a document is that has no text, or only the text of a placeholder."""
+def _without_words(document: pdfium.PdfDocument, pages: list[PageLines]) -> str:
+    """Why a document has no text, where its pages may show some; nothing where it has text.
+
+    :raises RefusedError: it has only the text of a placeholder
+    """
     texts = [line.text for page in pages for line in (*page.lines, *page.aside)]
     is_xfa = pdfium_raw.FPDF_GetFormType(document.raw) in _XFA
     if not any(letter.isalnum() for text in texts for letter in text):
         if is_xfa:
             raise RefusedError(IS_XFA)
-        raise RefusedError(IS_UNKNOWN if any(page.unknown for page in pages) else IS_SCAN)
+        return IS_UNKNOWN if any(page.unknown for page in pages) else IS_SCAN
     if len(texts) > MAX_PLACEHOLDER_WORDS:
-        return
+        return ""
     whole = " ".join(texts)
     sign = _PLACEHOLDER if is_xfa else _SURELY_PLACEHOLDER
     if len(whole.split()) <= MAX_PLACEHOLDER_WORDS and sign.search(whole):
         raise RefusedError(IS_XFA)
+    return ""
 
 
 def _mended(pages: list[list[Line]], words: Vocabulary) -> list[list[Line]]:
@@ -224,9 +235,9 @@ def _take_references(contents: Contents, flowing: list[list[Line]]) -> None:
 
 
 def extract(file: BinaryIO) -> dict[str, Any]:
-    """Read one PDF."""
+    """Read one PDF; "wordless" says why there is no text, where recognition (OCR) may find some."""
     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    document = _open(data)
+    document = opened(data)
     try:
         if len(document) > MAX_PAGES:
             raise RefusedError(f"over {MAX_PAGES} pages")

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from research_app import pictures
-from research_app.extract import media, pdf, transcripts
+from research_app.extract import media, pdf, scans, transcripts
 from research_app.sources import arxiv, bibtex, jsonlines, podcast_feed
 from research_app.speech import hearing
 
@@ -20,6 +20,10 @@ Read = Callable[[BinaryIO, dict[str, Any]], Iterator[Any]]
 
 def _pdf(file: BinaryIO, _: dict[str, Any]) -> Iterator[Any]:
     yield pdf.extract(file)
+
+
+def _scan(file: BinaryIO, options: dict[str, Any]) -> Iterator[Any]:
+    yield scans.recognised(file, options)
 
 
 def _media(file: BinaryIO, _: dict[str, Any]) -> Iterator[Any]:
@@ -59,6 +63,7 @@ Image.init()
 
 READERS: dict[str, Read] = {
     "pdf": _pdf,
+    "scan": _scan,
     "media": _media,
     "speech": _speech,
     "picture": _picture,

@@ -34,7 +34,7 @@ from research_app.systemd import notify, watchdog_seconds
 FIRST_OF_SYSTEMD = 3
 MAX_CONNECTIONS = 256
 REQUEST_SECONDS = 10.0  # a connection that asks nothing for so long is closed
-AT_ONCE: dict[Lane, int] = {"one": min(4, os.cpu_count() or 1), "many": 32, "long": 1}
+AT_ONCE: dict[Lane, int] = {"one": min(4, os.cpu_count() or 1), "many": 32, "long": 1, "slow": 1}
 
 CRASHED = "damaged: it crashes its reader, or needs more memory than one file may take"
 NO_FILE = "not a file that can be read"
