@@ -97,7 +97,7 @@ BAD: list[tuple[Callable[[], bytes], str]] = [
     (lambda: encrypted(GOOD), "encrypted: a password is needed to read it"),
     (
         lambda: pdf(""),
-        "no text in it: a scan, which needs text recognition (OCR), or empty pages; recognition is off",
+        "no text in it: a scan, which needs text recognition (OCR), or empty pages",
     ),
     (too_many_pages, "over 5000 pages"),
     (nested_dictionaries, "no text in it"),

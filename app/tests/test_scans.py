@@ -53,7 +53,7 @@ def read(path: Path, **settings: Any) -> dict[str, Any]:
 
 def test_a_scan_is_refused_where_the_option_is_off(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(scan(TEXT))
-    with pytest.raises(RefusedError, match=r"the option OCR is off here \(ocr.enabled; app_ocr"):
+    with pytest.raises(RefusedError, match=r"recognition is off here \(ocr.enabled; app_ocr"):
         read(tmp_path / "a.pdf")
 
 

@@ -120,6 +120,7 @@ def _read(document: pdfium.PdfDocument) -> Contents:
     contents.wordless = _without_words(document, pages)
     if contents.wordless:
         contents.pages = [""] * len(pages)
+        _take_figures(document, contents, pages, [[] for _ in pages])
         return contents
     frames = [page.frame for page in pages]
     whole = [page.lines for page in pages]
