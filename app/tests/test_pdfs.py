@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pdfs import bars, drawn, encrypted, pdf, words
+from pdfs import FONT, bars, built, drawn, encrypted, one_page, pdf, stream, words
 from PIL import Image
 
 from research_app.extract import front
@@ -202,3 +202,101 @@ def test_own_information(tmp_path: Path) -> None:
         fields = extract(file)
     assert fields["title"] == "A title"
     assert fields["authors"] == ["A. B."]
+
+
+def read(tmp_path: Path, content: bytes) -> dict[str, Any]:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        return extract(file)
+
+
+def texts(fields: dict[str, Any]) -> list[str]:
+    return [passage["text"] for passage in fields["passages"]]
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("It was discov-\nered there.", "It was discovered\nthere."),
+        ("A well-known man, a well-\nknown man.", "A well-known man, a well-known\nman."),
+    ],
+)
+def test_words_that_a_line_cuts(tmp_path: Path, page: str, text: str) -> None:
+    assert texts(read(tmp_path, pdf(page))) == [text]
+
+
+def test_words_that_a_page_cuts(tmp_path: Path) -> None:
+    fields = read(tmp_path, pdf("It was discov-", "ered there."))
+    assert texts(fields) == ["It was discovered", "there."]
+
+
+def test_heads_and_feet_are_no_text(tmp_path: Path) -> None:
+    pages = [
+        words(f"A Journal of Zebras {number}", top=770)
+        + words(f"{animal} run fast.", top=500)
+        + words(f"{number}", left=300, top=30)
+        for number, animal in enumerate(("Zebras", "Lions", "Mice"), 1)
+    ]
+    found = texts(read(tmp_path, drawn(*pages)))
+    assert found == ["Zebras run fast.", "Lions run fast.", "Mice run fast."]
+
+
+def test_a_page_whose_lines_are_set_upwards(tmp_path: Path) -> None:
+    shown = "BT /F1 11 Tf 14 TL 0 1 -1 0 100 100 Tm (Zebras run fast, and) Tj T* (so do we) Tj ET"
+    assert texts(read(tmp_path, drawn(shown))) == ["Zebras run fast, and\nso do we"]
+
+
+PLEASE_WAIT = "Please wait... If this message is not eventually replaced with the contents"
+REAL_FORM = "The name of your zebra, and how fast it ran this year"
+
+
+def form(shown: str, entries: str) -> bytes:
+    """A document with one page and a form."""
+    return built(
+        f"<< /Type /Catalog /Pages 2 0 R {entries} >>".encode(),
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R"
+        b" /Resources << /Font << /F1 4 0 R >> >> >>",
+        FONT,
+        stream(words(shown).encode()),
+        stream(b"<xdp:xdp/>"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "entries"),
+    [
+        (PLEASE_WAIT, "/AcroForm << /XFA 6 0 R /Fields [] >> /NeedsRendering true"),
+        ("Bitte mit Adobe Reader oeffnen", "/AcroForm << /XFA 6 0 R /Fields [] >>"),
+        ("", "/AcroForm << /XFA 6 0 R /Fields [] >>"),
+        (PLEASE_WAIT, ""),
+    ],
+)
+def test_the_placeholder_of_a_form_is_not_its_text(
+    tmp_path: Path, shown: str, entries: str
+) -> None:
+    with pytest.raises(RefusedError, match=r"an interactive form \(XFA\)"):
+        read(tmp_path, form(shown, entries))
+
+
+def test_a_form_with_words_of_its_own_is_taken(tmp_path: Path) -> None:
+    found = read(tmp_path, form(REAL_FORM, "/AcroForm << /XFA 6 0 R /Fields [] >>"))
+    assert texts(found) == [REAL_FORM]
+
+
+def test_what_a_page_cannot_say_is_said(tmp_path: Path) -> None:
+    """A font without names for its letters, as some programs embed it."""
+    nameless = (
+        b"<< /Type /Font /Subtype /Type3 /FontBBox [0 0 9 9] /FontMatrix [0.1 0 0 0.1 0 0]"
+        b" /CharProcs << /g1 6 0 R >> /Encoding << /Differences [1 /g1] >> /FirstChar 1"
+        b" /LastChar 1 /Widths [9] /Resources << >> >>"
+    )
+    content = one_page(
+        stream(b"BT /F2 11 Tf 50 700 Td (\\001\\001\\001) Tj ET"),
+        stream(b"9 0 0 0 9 9 d1 0 0 9 9 re f"),
+        nameless,
+        resources="",
+    ).replace(b"/F1 4 0 R", b"/F2 7 0 R")
+    with pytest.raises(RefusedError, match="no text in it"):
+        read(tmp_path, content)
