@@ -98,6 +98,10 @@ MENDED = [
     ("@misc{a\n title={T}, year={2001}}", "a comma is missing behind its key a"),
     (
         "@misc{a, title={T}, year={2001}, note={never closed\n",
+        "note: its value has no end; it is left out",
+    ),
+    (
+        "@misc{a,\n title={T},\n year={2001}\n",
         "its closing brace is missing; it ends where the next begins",
     ),
     (
@@ -221,6 +225,7 @@ NAMES = [
     ("Smith, A. et al.", ["A. Smith"]),
     ("A and and B and", ["A", "B"]),
     ("Andy Sand", ["Andy Sand"]),
+    (r"Th\{'ebaux, A. and IBM", ["A. Thébaux", "IBM"]),
 ]
 
 
@@ -233,7 +238,7 @@ def test_names(tmp_path: Path, written: str, shown: list[str]) -> None:
 ADDRESSES = [
     ("url={www.x.org/a}", "http://www.x.org/a"),
     ("url={x.org/a\\_b}", "http://x.org/a_b"),
-    ("url={\\url{https://x.org/{\\textasciitilde}me}}", "https://x.org/{~}me"),
+    ("url={\\url{https://x.org/{\\textasciitilde}me}}", "https://x.org/~me"),
     ("url={see https://x.org and more}", "https://x.org"),
     ("howpublished={\\url{http://x.org}}", "http://x.org"),
     ("doi={10.1000/x}, url={}", "https://doi.org/10.1000/x"),

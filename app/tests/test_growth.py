@@ -33,7 +33,9 @@ from research_app.extract.layout import Box, Line, lines_from
 from research_app.extract.reading_order import footnotes_last
 from research_app.extract.right_to_left import Glyph, in_reading_order
 from research_app.plain_text import clean, one_line
+from research_app.sources import bibtex
 from research_app.sources.document import _names
+from research_app.sources.latex import Latex
 from research_app.web.views import shortened
 
 Work = Callable[[Any], object]
@@ -189,6 +191,14 @@ def matter(text: str, information: dict[str, str]) -> object:
     return front.front_matter(information, {}, lines, text)
 
 
+def bibtex_entries(text: str) -> list[dict[str, Any]]:
+    return list(bibtex.parsed(text.encode()))
+
+
+def latex_text(text: str) -> str:
+    return Latex().plain(text)
+
+
 CASES: dict[str, tuple[Work, Make]] = {
     "html: beginnings of tags": (marked_paragraphs, of("<a ")),
     "html: beginnings of comments": (marked_paragraphs, of("<!--")),
@@ -320,6 +330,25 @@ CASES: dict[str, tuple[Work, Make]] = {
     "answer, in bits: citations of nothing": (streamed, of("[9]")),
     "answer, in bits: brackets": (streamed, of("[")),
     "answer, in bits: a citation without end": (streamed, after("[1", ",1", "a")),
+    "bibtex: entries": (bibtex_entries, of("@a{k, title={T}}\n")),
+    "bibtex: entries without end": (bibtex_entries, of("@a{k, \n")),
+    "bibtex: the same on one line": (bibtex_entries, of("@a(k, ")),
+    "bibtex: comments without end": (bibtex_entries, of("@comment{\n")),
+    "bibtex: no entries": (bibtex_entries, of("x@a{ ")),
+    "bibtex: fields without end": (bibtex_entries, after("@a{k, ", "a={b\n", "}")),
+    "bibtex: fields without commas": (bibtex_entries, after("@a{k, title={T}, ", "a={b} ", "}")),
+    "bibtex: no fields": (bibtex_entries, after("@a{k, title={T}, ", "a b, ", "}")),
+    "bibtex: quotes": (bibtex_entries, after("@a{k, title=", '"a" ', "}")),
+    "bibtex: parts of a value": (bibtex_entries, after("@a{k, title=a", "#a", "}")),
+    "bibtex: names": (bibtex_entries, after("@a{k, title={T}, author={", "a and ", "}}")),
+    "bibtex: names and commas": (bibtex_entries, after("@a{k, title={T}, author={", "a,", "}}")),
+    "latex: groups": (latex_text, of("{}")),
+    "latex: commands": (latex_text, of("\\a{\\b{\\c{\\d{")),
+    "latex: options": (latex_text, of("\\a[")),
+    "latex: formulas": (latex_text, of("$a_{1}^")),
+    "latex: formulas without end": (latex_text, of("\\(a")),
+    "latex: accents": (latex_text, of("\\'{")),
+    "latex: tags": (latex_text, of("<sub><i ")),
     "shown: a text": (lambda text: shortened(text, 400), of("a, ")),
     "shown: bibtex": (
         lambda text: citation.bibtex({"title": text, "kind": "paper", "authors": [text]}),

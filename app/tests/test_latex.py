@@ -49,7 +49,7 @@ FORMS = {
     r"$\beta$-helix 1$\beta$,25 $\Sigma^0$ $p \leq 0.05$": "β-helix 1β,25 Σ⁰ p ≤ 0.05",
     r"$\langle 00\overline{1} \rangle$ $\bar{x}$ $\mathbb{R}^n$": "⟨001\u0305⟩ x\u0305 ℝⁿ",
     r"$\frac{1}{2}$ $\sqrt{2}$ $\sqrt{ab}$ $\mathrm{Bi}_{2}\mathrm{Te}_{3}$": "1/2 √2 √(ab) Bi₂Te₃",
-    "costs $5 and $10, $5--$10, 5$": "costs $5 and $10, $5\u2013$10, 5$",
+    "costs $5 and $10, $5--$10": "costs $5 and $10, $5\u2013$10",
     # nothing of LaTeX, or half of it
     "a & b, 50% of {a_b^c}": "a & b, 50% of a_b^c",
     r"} \' {$ \frac \begin{x} \href{a": "' $ a",

@@ -60,6 +60,7 @@ def _is_json_lines(head: bytes) -> bool:
 
 
 def _is_bibtex(head: bytes) -> bool:
+    head = head.replace(b"\0", b"")  # of UTF-16
     return re.search(rb"^[^\S\n]*@[A-Za-z]+\s*[{(]", head, re.MULTILINE) is not None
 
 

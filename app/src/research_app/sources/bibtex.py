@@ -45,7 +45,7 @@ LANGUAGES = ["language", "langid"]
 # What a chapter has of its book: not who wrote it, and nothing that names the book itself.
 INHERITED = ["year", "date", "journal", "journaltitle", "publisher", "school", "institution"]
 INHERITED += ["organization", *LANGUAGES]
-# What an entry has besides of one of its own kind, where it has no title: it is the same work.
+# What an entry without a title has besides, unless it is a chapter: it is the same work.
 WORK = ["title", "subtitle", "author", "editor", "booktitle", "volume", "pages"]
 EPRINT = ["eprint", "archiveprefix", "eprinttype"]
 WANTED = frozenset(
@@ -62,7 +62,7 @@ CHAPTERS |= {"inreference"}
 YEAR = re.compile(r"(?<!\d)(1\d{3}|2\d{3})(?!\d)")
 YEAR_ALONE = re.compile(r"\b(1\d{3}|2\d{3})\b")
 DOI_ADDRESS = re.compile(r"^(?:doi:?\s*|(?:https?://)?(?:dx\.|www\.)?doi\.org/)+", re.I)
-DOI = re.compile(r"10(?:\.\d{2,9}(?:\.\d+)*)?/\S+")
+DOI = re.compile(r"10(?:\.\d{1,9}(?:\.\d+)*)?/\S+")
 MAX_DOI = 200
 BOOK_DOI = re.compile(r"10\.\d+/(?:isbn[.:]?)?97[89](?:-?\d){10}", re.I)
 COMMAND_ADDRESS = re.compile(r"\\(?:url|path|nolinkurl|href)\s*\{([^{}]*)\}")
@@ -102,6 +102,8 @@ class Names:
     def read(self, value: str, mended: list[str]) -> list[Name]:
         """The names of an author field, given name first; what is odd about it is noted."""
         value = one_line(value)
+        if value.count("{") != value.count("}"):  # they cannot be told from those that belong there
+            value = value.replace("{", "").replace("}", "")
         found = _split(f" {value} ", AND)
         if len(found) == 1 and SEPARATED.search(value):
             found = _without_and(value, mended)
@@ -201,12 +203,12 @@ class _Library:
             self._inherit(known, self.fields(parent, generation + 1))
         for parent in self._parents(entry, "crossref")[:1]:
             book = self.fields(parent, generation + 1)
-            same = entry.form == parent.form and not known.get("title")
+            same = not known.get("title") and entry.form not in CHAPTERS
             inherited = (*INHERITED, *WORK) if same else INHERITED
             wanted = {name: book[name] for name in inherited if name in book}
             if entry.form in PARTS_OF_BOOK and "editor" not in known and "author" in book:
                 wanted["author"] = book["author"]
-            if title := book.get("booktitle") or book.get("title"):
+            if title := parent.fields.get("booktitle") or book.get("title"):
                 wanted["journaltitle" if entry.form == "article" else "booktitle"] = title
             self._inherit(known, wanted)
         return known
@@ -414,7 +416,7 @@ def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate |
 
 
 def _documents(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
-    count = 0
+    count = line = on_line = 0
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -423,7 +425,9 @@ def _documents(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candi
             raise RefusedError("the file is empty")
         for found in extraction.stream("bibtex", path):
             count += 1
-            source = f"{path.name}:{found['line']}"
+            on_line = on_line + 1 if found["line"] == line else 1
+            line = found["line"]
+            source = f"{path.name}:{line}" + (f"#{on_line}" if on_line > 1 else "")
             yield outcome(source, partial(_candidate, found, kind, source))
         if count == 0:
             raise RefusedError("no BibTeX entry in it")

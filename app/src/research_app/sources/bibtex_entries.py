@@ -6,6 +6,7 @@ the same text without a bound, so that the time grows with the size of the file.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -16,11 +17,13 @@ MAX_DEPTH = 100
 # fewer in small files: entries of a few letters each are no library
 MAX_ENTRIES = 500_000
 MIN_ENTRIES = 20_000
-LETTERS_AN_ENTRY = 150
+LETTERS_AN_ENTRY = 250
 # of values that @string gives, in all entries of a file, besides as much as the file has
 MIN_EXPANDED = 8 * 1024 * 1024
 # heads of further entries that may stand inside of one
 MAX_WITHIN = 3
+# comments that are looked at for an end behind further entries, and have none
+MAX_OPEN_COMMENTS = 100
 MAX_MENDED = 5
 
 NO_DOCUMENT = ("comment", "preamble", "string", "xdata")
@@ -114,7 +117,7 @@ def entries(text: str, wanted: Collection[str]) -> Iterator[Entry]:
 
 def _spans(text: str) -> Iterator[_Span]:
     """Where the entries stand; one without its end goes to where the next begins."""
-    line, counted, at, following = 1, 0, 0, 0
+    line, counted, at, following, open_comments = 1, 0, 0, 0, 0
     while begin := HEAD.search(text, at):
         if not _begins(text, at, begin.start()):
             at = begin.end()
@@ -125,7 +128,10 @@ def _spans(text: str) -> Iterator[_Span]:
             found = NEXT.search(text, begin.end())
             following = found.start() if found else len(text)
         form, opening = begin[1].lower(), begin.end() - 1
-        end = _end(text, opening, following, form)
+        end = _end(text, opening, following, 0 if form == "comment" else MAX_WITHIN)
+        if end is None and form == "comment" and open_comments < MAX_OPEN_COMMENTS:
+            end = _end(text, opening, len(text), 0)  # it may have any number of entries in it
+            open_comments += end is None
         if end is not None:
             yield _Span(form, line, opening + 1, end - 1)
             at = end
@@ -143,22 +149,18 @@ def _begins(text: str, last: int, at: int) -> bool:
     )
 
 
-def _end(text: str, opening: int, following: int, form: str) -> int | None:
-    """Behind what closes an entry; None where nothing does."""
+def _end(text: str, opening: int, following: int, within: int) -> int | None:
+    """Behind what closes an entry before the next one or a few further; None where nothing does."""
     patterns = CLOSED[text[opening]]
     for pattern in patterns:
         if found := pattern.match(text, opening, min(following, opening + MAX_ENTRY)):
             return found.end()
-    if form == "comment":  # it may have entries in it
-        found = patterns[0].match(text, opening, opening + MAX_ENTRY)
-        return found.end() if found else None
-    for _ in range(MAX_WITHIN):
+    while within and following < len(text):
+        within -= 1
         ahead = NEXT.search(text, following + 1, opening + MAX_ENTRY)
         following = ahead.start() if ahead else len(text)
         if found := patterns[0].match(text, opening, min(following, opening + MAX_ENTRY)):
             return found.end()
-        if ahead is None:
-            break
     return None
 
 
@@ -194,9 +196,10 @@ class _Reader:
         """Note a string."""
         name = FIELD.match(self._text, SPACES.match(self._text, span.start).end(), span.end)  # type: ignore[union-attr]
         if name and not span.fault:
-            value = _Value(self, name.end(), span.end)
-            if value.read() and not value.refused:
-                self._strings[name[1].lower()] = value.text
+            value = _Value(self, name.end(), span.end, name[1])
+            with contextlib.suppress(_NoEndError):
+                if value.read() and not value.refused:
+                    self._strings[name[1].lower()] = value.text
 
     def string(self, name: str) -> str | None:
         """What a name stands for."""
@@ -216,14 +219,13 @@ class _Reader:
             entry.refused = span.fault
             return entry
         try:
-            self._fields(entry, at, span.end)
-        except _NoEndError:
-            entry.refused = span.fault or "not BibTeX: a value in it has no end"
-        if span.fault and not entry.refused:
-            if entry.fields:
-                entry.mended.append("its closing brace is missing; it ends where the next begins")
-            else:
-                entry.refused = span.fault
+            self._fields(entry, at, span)
+        except _NoEndError as error:
+            if not entry.fields:
+                entry.refused = span.fault or "not BibTeX: a value in it has no end"
+            entry.mended.append(f"{error}: its value has no end; it is left out")
+        if span.fault and not entry.mended:
+            entry.mended.append("its closing brace is missing; it ends where the next begins")
         return entry
 
     def _key(self, entry: Entry, span: _Span) -> int:
@@ -246,8 +248,8 @@ class _Reader:
         entry.key = before if sign == "" else ""
         return span.start if sign else span.end
 
-    def _fields(self, entry: Entry, at: int, end: int) -> None:
-        text = self._text
+    def _fields(self, entry: Entry, at: int, span: _Span) -> None:
+        text, end = self._text, span.end
         comma = True
         while (at := GAP.match(text, at, end).end()) < end:  # type: ignore[union-attr]
             name = FIELD.match(text, at, end)
@@ -258,13 +260,13 @@ class _Reader:
             label = name[1].lower()
             if not comma:
                 entry.mended.append(f"a comma is missing before {label}")
-            value = _Value(self, name.end(), end)
-            if not value.read():
+            value = _Value(self, name.end(), end, label, torn=bool(span.fault))
+            if not (whole := value.read()):
                 entry.mended.append(f"{label}: its value has no end; it ends where the next begins")
             if label in self._wanted:
                 self._take(entry, label, value)
             at = SPACES.match(text, value.at, end).end()  # type: ignore[union-attr]
-            comma = at >= end or text[at] in ",%"
+            comma = at >= end or text[at] in ",%" or not whole
 
     @staticmethod
     def _take(entry: Entry, label: str, value: _Value) -> None:
@@ -286,13 +288,18 @@ class _Reader:
 
 
 class _NoEndError(Exception):
-    """A value goes on to where its entry ends."""
+    """A value goes on to where its entry ends; says of which field."""
 
 
 class _Value:
     """What stands behind an equals sign: texts and names of strings, which # joins."""
 
-    def __init__(self, reader: _Reader, at: int, end: int) -> None:
+    def __init__(
+        self, reader: _Reader, at: int, end: int, label: str, *, torn: bool = False
+    ) -> None:
+        """:param torn: whether the entry has no end, so that braces in it may not be a pair"""
+        self._label = label
+        self._torn = torn
         self._reader = reader
         self._source = reader._text
         self.at = at
@@ -327,6 +334,8 @@ class _Value:
     def _braced(self) -> bool:
         for pattern in CLOSED["{"]:
             if found := pattern.match(self._source, self.at, self._end):
+                if self._torn and NEXT_FIELD.search(self._source, self.at, found.end()):
+                    break
                 self._parts.append(found[0][1:-1])
                 self.at = found.end()
                 return True
@@ -361,7 +370,7 @@ class _Value:
         """Let a value without end go to where a line begins with the next field."""
         found = NEXT_FIELD.search(self._source, self.at, self._end)
         if found is None:
-            raise _NoEndError
+            raise _NoEndError(self._label)
         self._parts.append(self._source[self.at : found.start()].strip(signs))
         self.at = found.start()
         return False

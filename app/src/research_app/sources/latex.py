@@ -30,7 +30,7 @@ _TOKEN = re.compile(
     r"(?P<entity>(?:\\?&|\{\\&\})(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});)"
     # two backslashes: what went through a JSON or a program's string once too often
     rf"|\\\\?(?P<accent>{_ACCENT}[ \t]*+{_ACCENTED})"
-    r"|\\\((?P<round>(?:[^\\]|\\[^)]){1,500}?)\\\)"
+    r"|\\\((?P<round>(?:[^\\]|\\[^()])++)\\\)"
     # money is no formula: "$5 and $10", "$5--$10"
     r"|\$(?![\s$])(?!\d[^$]*+\$\d)(?P<math>(?:[^$\\]++|\\.)++)(?<!\s)\$"
     rf"|\\(?P<with>[A-Za-z]++)\*?(?:\[[^\[\]{{}}]{{0,200}}\])?(?P<first>{_GROUP})(?P<second>{_GROUP})?"
