@@ -203,7 +203,7 @@ def test_nothing_but_refusals(index: FakeIndex) -> None:
 def test_of_more_refusals_than_anybody_reads_the_first_are_kept(
     index: FakeIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "MAX_ENTRIES_PER_RUN", 2)
+    monkeypatch.setattr("research_app.report.MAX_ENTRIES_PER_RUN", 2)
     report = run(index, *(Refusal("a.jsonl", str(number)) for number in range(5)))
     assert (report.refused, report.seen, reasons(report)) == (5, 5, ["0", "1"])
 

@@ -191,12 +191,14 @@ def test_lines_as_windows_writes_them(
 
 
 def test_utf_16_that_is_damaged_gives_what_it_can(tmp_path: Path) -> None:
-    content = "\ufeff".encode("utf-16-le") + (line().decode() + "\n").encode("utf-16-le")
-    path = written(tmp_path / "p.jsonl", [content + b"\x00\xd8" * 9])
-    assert outcomes(jsonlines.read(path, "paper", AtHand())) == [
-        "a1",
-        "it is UTF-16 and damaged from here on",
-    ]
+    good, half = (f"{line(id=name).decode()}\n".encode("utf-16-le") for name in ("a1", "a2"))
+    damaged = line(id="a3", title="x?").decode().encode("utf-16-le").replace(b"?\0", b"\0\xd8")
+    path = written(tmp_path / "p.jsonl", [b"\xff\xfe" + good + damaged + b"\n\0" + half[:-9]])
+    first, second, third = jsonlines.read(path, "paper", AtHand())
+    assert outcomes([first, second]) == ["a1", "a3"]
+    assert isinstance(second, Candidate)
+    assert second.mended == ("a character of it is damaged and stands as \ufffd",)
+    assert outcomes([third])[0].startswith("not JSON")
 
 
 def test_one_line_that_is_no_utf_8_is_refused_alone(tmp_path: Path) -> None:
@@ -246,7 +248,7 @@ def test_a_long_text_is_cut_into_passages(tmp_path: Path) -> None:
     (found,) = jsonlines.read(written(tmp_path / "p.jsonl", [record]), "paper", AtHand())
     passages = [part["text"] for part in fields(found)["passages"]]
     assert " ".join(passages) == " ".join(text.split())
-    assert [len(passage.split()) for passage in passages] == [80] * 5
+    assert all(60 <= len(passage.split()) <= 200 for passage in passages)
 
 
 def test_what_is_stored(tmp_path: Path) -> None:

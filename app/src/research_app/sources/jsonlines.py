@@ -46,6 +46,8 @@ MARKS = (
     (b"\0{", "utf-16-be"),
 )
 EMPTY = "the file is empty"
+# stands where a character could not be decoded, here or before
+REPLACED = "\ufffd".encode()
 
 _EMPTY_LINES = re.compile(r"\n\s*\n")
 _NO_NUMBER = re.compile(rb"\b(?:NaN|Infinity)\b")
@@ -71,12 +73,10 @@ def _lines(stream: IO[bytes], most: int) -> Iterator[bytes | None]:
             stream.seek(0)
         yield from _cut(stream.readline, b"\n", most)
         return
-    text = io.TextIOWrapper(stream, name, newline="\n")
+    text = io.TextIOWrapper(stream, name, "replace", newline="\n")
     try:
         for line in _cut(text.readline, "\n", most):
-            yield line if line is None else line.encode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        raise RefusedError(f"it is {name.upper()} and damaged from here on") from None
+            yield line if line is None else line.encode("utf-8", "ignore")
     finally:
         text.detach()  # the file is closed by who opened it
 
@@ -166,6 +166,8 @@ def _record(line: bytes | None) -> dict[str, Any]:
         mended.append("NaN or Infinity stands where JSON has no number; it is left out")
     if not isinstance(record, dict):
         raise RefusedError("not a JSON object")
+    if REPLACED in line:
+        mended.append("a character of it is damaged and stands as \ufffd")
     record.pop("mended", None)
     return record | {"mended": mended} if mended else record
 
