@@ -32,6 +32,7 @@ from research_app.extract.extraction import Extraction, OwnService
 from research_app.files import FileStore
 from research_app.ingest import Ingest
 from research_app.refusal import RefusedError
+from research_app.report import kind_of, sort_of
 from research_app.sources import UnknownSourceError, arxiv, open_source, youtube
 from research_app.sources.document import Source
 from research_app.sources.tools import Tools
@@ -204,14 +205,6 @@ def _place(document: dict[str, Any]) -> tuple[int, str]:
     return int(number) if number.isdecimal() else 0, document["source"]
 
 
-def kind_of_reason(reason: str) -> str:
-    """A reason without what is of one file only."""
-    reason = re.sub(r'"[^"]*"|\'[^\']*\'', "…", reason)
-    reason = re.sub(r"^\S+: (?=not BibTeX|no |it |its |a |title|the |another|year)", "", reason)
-    reason = re.sub(r"(has the id|https?:|named?) ?\S+", r"\1 …", reason)
-    return re.sub(r"\d+", "N", reason)[:100]
-
-
 class Spent:
     """The processor time of the processes that read."""
 
@@ -236,8 +229,9 @@ def examine(case: Case, extraction: Extraction, row: Row, argued: list[list[str]
     row.mended += found.mended_documents
     row.refused += len(found.refused)
     row.elsewhere += found.elsewhere
-    row.reasons.update(map(kind_of_reason, found.refused))
-    row.mendings.update(map(kind_of_reason, found.mended))
+    kind = kind_of(case.path.name)
+    row.reasons.update(sort_of(reason, kind) for reason in found.refused)
+    row.mendings.update(sort_of(fault, kind) for fault in found.mended)
     if seconds > row.slowest:
         row.slowest, row.slowest_name = seconds, case.path.name
     try:

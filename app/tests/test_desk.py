@@ -13,6 +13,7 @@ from research_app.index.client import IndexUnavailableError
 from research_app.index.figures import Figures
 from research_app.index.quarantine import Entry, Listing
 from research_app.jobs.record import Job, JobsUnavailableError, UnfitJobError
+from research_app.report import Tally
 from research_app.web import desk
 
 NASTY = "<script>alert(1)</script>.pdf"
@@ -139,6 +140,27 @@ def test_a_job_that_has_ended(site: Site, jobs: FakeJobs) -> None:
     assert (again.status_code, jobs.jobs["two"].state) == (303, "queued")
     assert site.client.post("/jobs/one/retry", headers=headers).status_code == 409
     assert site.get("/jobs/none", headers=headers).status_code == 404
+
+
+def test_a_job_tells_what_was_mended_and_refused_and_why(site: Site, jobs: FakeJobs) -> None:
+    tally = Tally(taken=7, mended=2, refused=1, how={"no <b>key</b>": 2}, why={"no title": 1})
+    jobs.jobs["one"] = Job(
+        id="one", kind="ingest", argument="/in", state="done", mended=2,
+        kinds={"BibTeX": tally}, unread={".docx": 3, ".tex": 1},
+    )  # fmt: skip
+    headers = site.headers("curator")
+    page = site.get("/jobs/one", headers=headers).text
+    assert "mended 2: no &lt;b&gt;key&lt;/b&gt;" in page
+    assert "refused 1: no title" in page
+    assert "Not read: 4 files of kinds that nothing here reads (3 .docx, 1 .tex)" in page
+    told = site.get("/api/jobs/one", headers=headers).json()
+    assert told["kinds"]["BibTeX"]["how"] == {"no <b>key</b>": 2}
+    assert (told["mended"], told["unread"]) == (2, {".docx": 3, ".tex": 1})
+
+
+def test_a_record_of_the_release_before_can_be_read() -> None:
+    record = Job(kind="ingest", argument="/in").model_dump(exclude={"mended", "kinds", "unread"})
+    assert Job.model_validate(record).kinds == {}
 
 
 def test_without_a_queue(site: Site, jobs: FakeJobs) -> None:

@@ -14,8 +14,9 @@ from opensearchpy.exceptions import RequestError, TransportError
 from research_app import ingest
 from research_app.files import FileStore
 from research_app.index.client import IndexUnavailableError
-from research_app.ingest import Ingest, Report, Write, split
+from research_app.ingest import Ingest, Write, split
 from research_app.refusal import NotNowError
+from research_app.report import MAX_SORTS, Report, lines, sort_of
 from research_app.sources.document import Candidate, Refusal, RefusedError, Source, ready, validated
 from research_app.sources.outcome import FAULT
 
@@ -201,7 +202,7 @@ def test_nothing_but_refusals(index: FakeIndex) -> None:
 def test_of_more_refusals_than_anybody_reads_the_first_are_kept(
     index: FakeIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "MAX_ENTRIES_PER_RUN", 2)
+    monkeypatch.setattr("research_app.report.MAX_ENTRIES_PER_RUN", 2)
     report = run(index, *(Refusal("a.jsonl", str(number)) for number in range(5)))
     assert (report.refused, report.seen, reasons(report)) == (5, 5, ["0", "1"])
 
@@ -291,3 +292,79 @@ def test_a_full_disk_is_said_at_once_and_not_waited_for(
         index.failures = [TransportError(429, FULL["type"], {"error": FULL, "status": 429})]
     with pytest.raises(IndexUnavailableError, match="disk of one of its nodes is full"):
         run(index, paper("1"))
+
+
+def mended(identity: str, *faults: str) -> Candidate:
+    document = validated({"id": identity, "kind": "paper", "title": "T"})
+    return ready(document, f"{identity}.bib:1", faults)
+
+
+def found_to_be_mended(identity: str, *faults: str) -> Candidate:
+    async def load(_: Any) -> dict[str, Any]:
+        return {"kind": "paper", "title": "T", "mended": list(faults)}
+
+    return Candidate(identity, "paper", f"{identity}.srt", "hash", load)
+
+
+def test_what_is_mended_is_told_and_not_stored(index: FakeIndex) -> None:
+    report = run(index, mended("1", "no key"), found_to_be_mended("2", "no time", "no words"))
+    assert (report.new, report.mended, str(report)) == (
+        2, 2, "2 new, 0 unchanged, 0 refused, 2 mended",
+    )  # fmt: skip
+    told = sorted((mending.source, mending.what) for mending in report.mendings)
+    assert told == [("1.bib:1", "no key"), ("2.srt", "no time"), ("2.srt", "no words")]
+    assert "mended" not in index.documents["1"]
+    assert "mended" not in index.documents["2"]
+
+
+@pytest.mark.parametrize("make", [mended, found_to_be_mended])
+def test_what_the_index_refuses_is_not_mended(index: FakeIndex, make: Any) -> None:
+    index.refused = {"1"}
+    report = run(index, make("1", "no key"))
+    assert (report.refused, report.mended, report.mendings) == (1, 0, [])
+
+
+def test_the_report_tells_each_kind_of_file(index: FakeIndex) -> None:
+    report = run(
+        index,
+        mended("1", 'line 3: "a" is no macro'),
+        mended("2", 'line 14: "b" is no macro'),
+        paper("3"),
+        Refusal("a.bib:7", "smith07: no title"),
+        Refusal("a.bib:9", "jones12: no title"),
+        Refusal("b/c.pdf", "the file is empty"),
+        Refusal("https://example.org/feed.xml:3", "its transcript cannot be had"),
+    )
+    assert list(lines(report.kinds, {".docx": 2, ".tex": 3})) == [
+        "BibTeX: 2 taken, 2 mended, 2 refused",
+        "  mended 2: line N: … is no macro",
+        "  refused 2: no title",
+        "JSON lines: 1 taken, 0 mended, 0 refused",
+        "PDF: 0 taken, 0 mended, 1 refused",
+        "  refused 1: the file is empty",
+        "the web: 0 taken, 0 mended, 1 refused",
+        "  refused 1: its transcript cannot be had",
+        "not read: 5 files of kinds that nothing here reads (3 .tex, 2 .docx)",
+    ]
+
+
+def test_of_many_reasons_the_first_are_told_apart() -> None:
+    report = Report()
+    for letter in "abcdefghijklmnopqrst":
+        report.refuse(Refusal("a.pdf", letter))
+        report.refuse(Refusal("a.pdf", letter))
+    assert len(report.kinds["PDF"].why) == MAX_SORTS + 1
+    assert sum(report.kinds["PDF"].why.values()) == 40
+
+
+@pytest.mark.parametrize(
+    ("sentence", "sort"),
+    [
+        ('line 12: "00:61:99 --> x" is not a time', "line N: … is not a time"),
+        ("line 3, column 4", "line N, column N"),
+        ("the id doi:10.1/x belongs to a video", "the id … belongs to a video"),
+        ("not at https://host/feed?token=s3cret now", "not at … now"),
+    ],
+)
+def test_equal_faults_are_one_sort_without_places_and_addresses(sentence: str, sort: str) -> None:
+    assert sort_of(sentence) == sort

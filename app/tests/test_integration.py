@@ -30,9 +30,10 @@ from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.index.edition import UNKNOWN, Edition, renew
 from research_app.index.mapping import index_body
 from research_app.index.quarantine import BODY, Quarantine
-from research_app.ingest import Ingest, Report
+from research_app.ingest import Ingest
 from research_app.jobs import handlers
 from research_app.jobs.record import Job
+from research_app.report import Report
 from research_app.search.query import SearchQuery
 from research_app.services import Services, build
 from research_app.sources import open_source

@@ -24,13 +24,13 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from research_app.cli import app
-from research_app.ingest import Report
 from research_app.jobs import store as store_module
 from research_app.jobs.handlers import HANDLERS, Handler, Progress
 from research_app.jobs.record import Job, JobsFullError, JobsUnavailableError, UnfitJobError
 from research_app.jobs.runner import Runner, backoff
 from research_app.jobs.service import JobService
 from research_app.jobs.store import JobStore, opened
+from research_app.report import Report
 from research_app.services import Services
 from research_app.settings import Credentials, Settings, parse
 

@@ -16,10 +16,10 @@ from research_app.auth import commands as accounts
 from research_app.evaluation import command as evaluation_command
 from research_app.index.client import IndexUnavailableError, ensure_index
 from research_app.index.quarantine import Listing, Quarantine
-from research_app.ingest import Report
 from research_app.intake import take
 from research_app.jobs import command as jobs_command
 from research_app.refusal import NotNowError
+from research_app.report import Report, lines
 from research_app.retention import command as retention_command
 from research_app.search.meaning import MeaningUnavailableError, model_files
 from research_app.services import Services, build
@@ -126,6 +126,11 @@ def _print_report(location: str, report: Report, seconds: float) -> None:
         typer.echo(f"refused {more} more")
     for mending in report.mendings[:SHOWN_REFUSALS]:
         typer.echo(f"mended {mending.source}: {mending.what}")
+    if (more := len(report.mendings) - SHOWN_REFUSALS) > 0:
+        typer.echo(f"mended {more} more")
+    if len(report.kinds) > 1 or report.refused or report.mended or report.unread:
+        for line in lines(report.kinds, report.unread):
+            typer.echo(line)
     typer.echo(f"{location}: {report} in {seconds:.1f} s")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from opensearchpy import AsyncOpenSearch
@@ -19,11 +19,12 @@ from opensearchpy.exceptions import OpenSearchException, RequestError, Transport
 from research_app.extract.extraction import OWN, Extraction
 from research_app.files import FileStore
 from research_app.index.client import NO_ROOM, IndexUnavailableError, describe, is_full_disk, whole
-from research_app.index.quarantine import MAX_ENTRIES_PER_RUN, Quarantine
+from research_app.index.quarantine import Quarantine
 from research_app.index.vectors import meanings
 from research_app.refusal import NotNowError, ReaderAwayError
+from research_app.report import Progress, Report, State
 from research_app.search.meaning import Meaning
-from research_app.sources.document import Candidate, Mending, Refusal, Source, Workshop
+from research_app.sources.document import Candidate, Refusal, Source, Workshop
 from research_app.sources.outcome import refusal
 
 logger = logging.getLogger(__name__)
@@ -36,62 +37,6 @@ PAUSES = (0.5, 1, 2, 4, 8, 15, 30)
 BUSY = 429
 REFUSED = 400
 
-State = Literal["new", "changed", "unchanged"]
-
-
-@dataclass
-class Report:
-    """What a run did."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    # the first of them, as many as are kept: a small archive can hold millions of bad lines
-    refusals: list[Refusal] = field(default_factory=list)
-    # documents that were taken although something in them is wrong, and the first of these faults
-    mended: int = 0
-    mendings: list[Mending] = field(default_factory=list)
-    total: int | None = None
-    # what does not belong to any document, and takes none of them back
-    notes: list[str] = field(default_factory=list)
-
-    def refuse(self, refusal: Refusal) -> None:
-        """Count what is not taken."""
-        self.refused += 1
-        if len(self.refusals) < MAX_ENTRIES_PER_RUN:
-            self.refusals.append(refusal)
-
-    def mend(self, source: str, faults: Sequence[str]) -> None:
-        """Count a document that is taken with faults."""
-        self.mended += bool(faults)
-        room = MAX_ENTRIES_PER_RUN - len(self.mendings)
-        self.mendings += [Mending(source, fault) for fault in faults[:room]]
-
-    @property
-    def taken(self) -> int:
-        """Documents that the library has now."""
-        return self.new + self.changed + self.unchanged
-
-    @property
-    def seen(self) -> int:
-        """Documents looked at so far."""
-        return self.taken + self.refused
-
-    @property
-    def wrote(self) -> bool:
-        """Whether searches may now give another answer."""
-        return self.new + self.changed > 0
-
-    def __str__(self) -> str:
-        changed = f"{self.changed} changed, " if self.changed else ""
-        counts = f"{self.new} new, {changed}{self.unchanged} unchanged, {self.refused} refused"
-        counts += f", {self.mended} mended" if self.mended else ""
-        return "; ".join([counts, *self.notes])
-
-
-Progress = Callable[[Report], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Write:
@@ -100,6 +45,7 @@ class Write:
     item: Candidate
     state: State
     body: bytes
+    mended: tuple[str, ...] = ()
 
     def lines(self) -> bytes:
         """The two lines that the bulk API wants."""
@@ -155,6 +101,7 @@ class Ingest:
         except ExceptionGroup as group:
             failure = _first(group)
             raise failure from failure.__cause__
+        self.report.unread = source.unread
         if self.report.wrote:
             refresh = partial(self._client.indices.refresh, index=self._index)
             await self._after_all(self._call(refresh), "searches see it later")
@@ -209,7 +156,7 @@ class Ingest:
                 self._hashes[item.id] = item.content_hash
                 kept.append(item)
             elif self._hashes[item.id] == item.content_hash:
-                self.report.unchanged += 1
+                self.report.take(item.source, "unchanged")
             else:
                 self._refuse(item.source, f"another document in this run has the id {item.id}")
         self._progress(self.report)
@@ -230,7 +177,7 @@ class Ingest:
             elif known["kind"] != item.kind:
                 self._refuse(item.source, f"the id {item.id} belongs to a {known['kind']}")
             elif known["content_hash"] == item.content_hash:
-                self.report.unchanged += 1
+                self.report.take(item.source, "unchanged")
             else:
                 wanted.append((item, "changed"))
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -239,11 +186,15 @@ class Ingest:
             for (item, state), fields in zip(wanted, await self._loaded(wanted), strict=True)
             if fields is not None
         ]
+        faults = [(*item.mended, *fields.pop("mended", ())) for item, _, fields in taken]
         if self._meaning is not None:
             stored_meanings = await meanings(self._meaning, [fields for _, _, fields in taken])
             for (_, _, fields), meaning in zip(taken, stored_meanings, strict=True):
                 fields["meaning"] = meaning
-        loaded = [Write(item, state, orjson.dumps(fields)) for item, state, fields in taken]
+        loaded = [
+            Write(item, state, orjson.dumps(fields), mended)
+            for (item, state, fields), mended in zip(taken, faults, strict=True)
+        ]
         for part in split(loaded, BULK_BYTES):
             await self._bulk(part)
 
@@ -263,22 +214,16 @@ class Ingest:
         items = [item for item, _ in wanted]
         waited_for = [self._load(item) for item in items if item.at_hand is None]
         later = iter(await asyncio.gather(*waited_for))
-        for item in items:
-            if item.at_hand is not None:
-                self.report.mend(item.source, item.mended)
         return [next(later) if item.at_hand is None else item.at_hand for item in items]
 
     async def _load(self, item: Candidate) -> dict[str, Any] | None:
         try:
-            fields = await item.load(self._workshop)
+            return await item.load(self._workshop)
         except ReaderAwayError:
             raise
         except Exception as error:
             self.report.refuse(refusal(item.source, error))
             return None
-        found = fields.pop("mended", ())
-        self.report.mend(item.source, (*item.mended, *found))
-        return fields
 
     async def _bulk(self, writes: list[Write]) -> None:
         """Write; what the cluster is too busy for is sent again, what it refuses is not."""
@@ -320,10 +265,8 @@ class Ingest:
             return False
         if "error" in outcome:
             self._refuse(write.item.source, f"the index refuses it: {_cause(outcome['error'])}")
-        elif write.state == "new":
-            self.report.new += 1
         else:
-            self.report.changed += 1
+            self.report.take(write.item.source, write.state, write.mended)
         return True
 
     async def _call(self, request: Callable[[], Any]) -> Any:

@@ -11,7 +11,8 @@ from opensearchpy.exceptions import OpenSearchException
 from research_app.cache import CacheUnavailableError
 from research_app.index.client import describe, ensure_index
 from research_app.index.edition import LOOK_SECONDS, renew
-from research_app.ingest import Ingest, Progress, Report
+from research_app.ingest import Ingest
+from research_app.report import Progress, Report
 from research_app.services import Services
 from research_app.sources import open_source
 from research_app.sources.document import Kind, Source

@@ -19,6 +19,7 @@ from research_app.jobs.record import (
     UnfitJobError,
 )
 from research_app.private_address import shown
+from research_app.report import lines
 from research_app.services import Services
 
 Result = TypeVar("Result")
@@ -64,8 +65,10 @@ def make(parts: Callable[[], Services]) -> typer.Typer:
                 await asyncio.sleep(WATCH_SECONDS)
 
         job = run(found, follow)
-        for name, value in job.model_dump(exclude={"unsent"}).items():
+        for name, value in job.model_dump(exclude={"unsent", "kinds", "unread"}).items():
             typer.echo(f"{name:<10}{stamp(value) if name in ('created', 'updated') else value}")
+        for each in lines(job.kinds, job.unread):
+            typer.echo(each)
         if job.state in ("failed", "dead"):
             raise typer.Exit(1)
 

@@ -10,9 +10,9 @@ from typing import get_args
 from research_app.inbox import KEPT_SECONDS, Inbox
 from research_app.index.client import IndexUnavailableError
 from research_app.index.quarantine import Quarantine
-from research_app.ingest import Report
 from research_app.intake import take_in
 from research_app.jobs.record import Job, UnfitJobError
+from research_app.report import Report
 from research_app.services import Services
 from research_app.sources.document import Kind
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from research_app.report import Tally
+
 State = Literal["queued", "running", "done", "failed", "dead"]
 # done: it did what it could. failed: it cannot succeed as it is. dead: given up after many tries.
 ENDED: tuple[State, ...] = ("done", "failed", "dead")
@@ -42,6 +44,9 @@ class Job(BaseModel):
     changed: int = 0
     unchanged: int = 0
     refused: int = 0
+    mended: int = 0
+    kinds: dict[str, Tally] = {}
+    unread: dict[str, int] = {}
     total: int | None = None
     message: str = ""
     attempts: int = 0

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable
 
 from research_app.cache import FAILURES
 from research_app.index.client import IndexUnavailableError
-from research_app.ingest import Report
 from research_app.jobs.handlers import HANDLERS, Handler
 from research_app.jobs.record import Job, State, UnfitJobError
 from research_app.jobs.store import LEASE_SECONDS, JobStore, insist, opened
 from research_app.private_address import shown
 from research_app.refusal import NotNowError
+from research_app.report import Report
 from research_app.services import Services, build
 from research_app.settings import Settings
 from research_app.sources import UnknownSourceError
@@ -173,7 +173,8 @@ class Runner:
 def _count(job: Job, report: Report) -> None:
     job.seen, job.new, job.changed = report.seen, report.new, report.changed
     job.unchanged, job.refused = report.unchanged, report.refused
-    job.total = report.total
+    job.mended, job.total = report.mended, report.total
+    job.kinds, job.unread = dict(report.kinds), report.unread
 
 
 async def _quietly(work: Awaitable[object]) -> object:

@@ -62,9 +62,10 @@ def _reader(location: str | Path, kind: Kind, tools: Tools) -> Source:
     if not path.exists():
         raise UnknownSourceError(f"{path}: no such file or directory")
     if path.is_dir():
-        if files := folder.files(path):
-            found, total = folder.read(path, kind, tools), Total(folder.total(files))
-            return Source(found, _few_or(32, tools), total=total)
+        if files := [each for each in folder.files(path) if folder.is_read(each)]:
+            unread: dict[str, int] = {}
+            found, total = folder.read(path, kind, tools, unread), Total(folder.total(files))
+            return Source(found, _few_or(32, tools), total=total, unread=unread)
         raise UnknownSourceError(f"{path}: nothing to read in this directory or below it")
     return _file(path, kind, tools)
 

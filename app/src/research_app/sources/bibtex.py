@@ -228,6 +228,8 @@ def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate |
 def _documents(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
     count = 0
     try:
+        if path.stat().st_size == 0:
+            raise RefusedError("the file is empty")
         if path.stat().st_size > MAX_BYTES:
             raise RefusedError(f"the file is over {MAX_BYTES // 2**20} MiB")
         for found in extraction.stream("bibtex", path):

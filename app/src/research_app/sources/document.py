@@ -230,6 +230,8 @@ class Source:
     root: str = ""
     kind: Kind = "paper"
     total: Total = field(default_factory=Total)
+    # how many files were passed over, by their suffix; whoever reads the candidates fills it
+    unread: dict[str, int] = field(default_factory=dict)
 
 
 def content_hash(*parts: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,15 @@ READ = (".pdf", *JSON_LINES, *bibtex.SUFFIX, *podcast.SUFFIX, *recording_folder.
 
 
 def files(root: Path) -> list[Path]:
-    """What is to be read in a folder and below it, in a stable order."""
+    """What is in a folder and below it, in a stable order."""
     return sorted(
-        path
-        for path in root.rglob("*")
-        if path.name.lower().endswith(READ) and path.name != pdf_folder.METADATA and path.is_file()
+        path for path in root.rglob("*") if path.name != pdf_folder.METADATA and path.is_file()
     )
+
+
+def is_read(path: Path) -> bool:
+    """Whether some reader knows files of that name."""
+    return path.name.lower().endswith(READ)
 
 
 def total(found: list[Path]) -> int | None:
@@ -29,19 +33,35 @@ def total(found: list[Path]) -> int | None:
     return len(found) if papers else None
 
 
-def read(root: Path, kind: Kind, tools: Tools) -> Iterator[Candidate | Refusal]:
-    """Every document; a file that a catalogue names is read with it and not once more."""
-    found = files(root)
+def read(
+    root: Path, kind: Kind, tools: Tools, unread: dict[str, int] | None = None
+) -> Iterator[Candidate | Refusal]:
+    """Every document; a file that a catalogue names is read with it and not once more.
+
+    :param unread: gets the number of the files that nothing reads, by their suffix
+    """
+    there = files(root)
+    found = [path for path in there if is_read(path)]
     yield from pdf_folder.read(root, kind, tools.extraction)
     claimed: set[Path] = set()
+    # hidden files are the system's own
+    passed_over = [path for path in there if not is_read(path) and not path.name.startswith(".")]
     for path in found:
-        yield from guarded(path.name, _file(path, kind, tools, claimed))
+        yield from guarded(path.name, _file(path, kind, tools, claimed, passed_over))
     rest = [path for path in found if path.resolve() not in claimed]
     yield from recording_folder.read(rest, root, kind, tools)
+    if unread is not None:
+        unread.update(
+            Counter(_suffix(path) for path in passed_over if path.resolve() not in claimed)
+        )
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower()[:20] or "without a suffix"
 
 
 def _file(
-    path: Path, kind: Kind, tools: Tools, claimed: set[Path]
+    path: Path, kind: Kind, tools: Tools, claimed: set[Path], passed_over: list[Path]
 ) -> Iterator[Candidate | Refusal]:
     """The documents of one file that lists them; the files that it names are added to those."""
     name = path.name.lower()
@@ -51,7 +71,10 @@ def _file(
         yield from read_lines(path, kind, tools)
     elif name.endswith(bibtex.SUFFIX):
         yield from bibtex.read(path, kind, tools.extraction)
-    elif name.endswith(podcast.SUFFIX) and podcast.looks_like_a_feed(path):
+    elif name.endswith(podcast.SUFFIX):
+        if path.stat().st_size and not podcast.looks_like_a_feed(path):
+            passed_over.append(path)
+            return
         claimed |= podcast.claimed(path, tools)
         yield from podcast.read(path, kind, tools)
 

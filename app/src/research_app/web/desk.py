@@ -63,6 +63,7 @@ def job_view(job: Job) -> dict[str, Any]:
     argument = shown(job.argument).rstrip("/")
     return {
         **job.model_dump(),
+        "unread_files": sum(job.unread.values()),
         "address": f"/jobs/{job.id}",
         "what": argument.rpartition("/")[2] if argument.startswith("/") else argument,
         "state_name": STATES.get(job.state, job.state),
