@@ -15,7 +15,15 @@ from reading import AtHand
 
 from research_app.files import FileStore
 from research_app.sources import UnknownSourceError, jsonlines, open_source
-from research_app.sources.document import Candidate, Refusal, Workshop, clean, one_line
+from research_app.sources.document import (
+    Candidate,
+    Refusal,
+    RefusedError,
+    Workshop,
+    clean,
+    one_line,
+)
+from research_app.sources.folder import READ
 
 PAPER = {"id": "a1", "title": "A title", "abstract": "About.", "year": 2020, "authors": ["A. B."]}
 
@@ -152,8 +160,95 @@ def test_a_file_of_refusals_is_not_read_to_its_end(
     ]
 
 
-def test_an_empty_file_has_nothing(tmp_path: Path) -> None:
-    assert outcomes(jsonlines.read(written(tmp_path / "p.jsonl", []), "paper", AtHand())) == []
+@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.gz"])
+@pytest.mark.parametrize("lines", [[], [b"", b" ", b""]])
+def test_a_file_without_lines_is_refused(tmp_path: Path, name: str, lines: list[bytes]) -> None:
+    found = list(jsonlines.read(written(tmp_path / name, lines), "paper", AtHand()))
+    assert found == [Refusal(name, "the file is empty")]
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.gz"])
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [
+        ("utf-8", b"\xef\xbb\xbf"),
+        ("utf-16-le", b"\xff\xfe"),
+        ("utf-16-be", b"\xfe\xff"),
+        ("utf-16-le", b""),
+        ("utf-16-be", b""),
+        ("utf-32-le", b"\xff\xfe\0\0"),
+    ],
+)
+def test_lines_as_windows_writes_them(
+    tmp_path: Path, name: str, encoding: str, mark: bytes
+) -> None:
+    records = [json.dumps(PAPER | {"id": f"a{n}", "title": "Ärger 書"}, ensure_ascii=False)
+               for n in range(3)]  # fmt: skip
+    content = mark + "\r\n".join(records).encode(encoding)
+    found = list(jsonlines.read(written(tmp_path / name, [content]), "paper", AtHand()))
+    assert outcomes(found) == ["a0", "a1", "a2"]
+    assert fields(found[0])["title"] == "Ärger 書"
+
+
+def test_utf_16_that_is_damaged_gives_what_it_can(tmp_path: Path) -> None:
+    good, half = (f"{line(id=name).decode()}\n".encode("utf-16-le") for name in ("a1", "a2"))
+    damaged = line(id="a3", title="x?").decode().encode("utf-16-le").replace(b"?\0", b"\0\xd8")
+    path = written(tmp_path / "p.jsonl", [b"\xff\xfe" + good + damaged + b"\n\0" + half[:-9]])
+    first, second, third = jsonlines.read(path, "paper", AtHand())
+    assert outcomes([first, second]) == ["a1", "a3"]
+    assert isinstance(second, Candidate)
+    assert second.mended == ("a character of it is damaged and stands as \ufffd",)
+    assert outcomes([third])[0].startswith("not JSON")
+
+
+def test_one_line_that_is_no_utf_8_is_refused_alone(tmp_path: Path) -> None:
+    content = b"\xef\xbb\xbf" + line()
+    path = written(tmp_path / "p.jsonl", [content, b'{"title": "\xe4"}', line(id="a2")])
+    first, refused, last = outcomes(jsonlines.read(path, "paper", AtHand()))
+    assert (first, last) == ("a1", "a2")
+    assert refused.startswith("not JSON")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_has_not_are_left_out_and_said(tmp_path: Path, number: str) -> None:
+    record = f'{{"id": "a1", "title": "NaN is no number", "year": {number}}}'.encode()
+    (found,) = jsonlines.read(written(tmp_path / "p.jsonl", [record]), "paper", AtHand())
+    assert isinstance(found, Candidate)
+    assert "year" not in fields(found)
+    assert fields(found)["title"] == "NaN is no number"
+    assert found.mended == ("NaN or Infinity stands where JSON has no number; it is left out",)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b'{"id": "a", "title": NaN, "x": [' + b"[" * 100_000,
+        b'{"id": "a", "year": NaN, "x": 1' + b"0" * 10_000 + b"}",
+        b'{"id": "a", "title": "\\ud800", "year": NaN}',
+        b'{"id": NaN, "title": }',
+        b"NaN",
+    ],
+)
+def test_what_is_no_record_although_it_has_nan(tmp_path: Path, record: bytes) -> None:
+    (reason,) = outcomes(jsonlines.read(written(tmp_path / "p.jsonl", [record]), "paper", AtHand()))
+    assert reason.startswith("not JSON")
+
+
+def test_a_record_cannot_say_that_it_was_mended(tmp_path: Path) -> None:
+    record = line(mended=["by a stranger"])
+    (found,) = jsonlines.read(written(tmp_path / "p.jsonl", [record]), "paper", AtHand())
+    assert isinstance(found, Candidate)
+    assert found.mended == ()
+
+
+def test_a_long_text_is_cut_into_passages(tmp_path: Path) -> None:
+    sentence = "There are ten words in this sentence and no more. "
+    text = sentence * 20 + "\n\n" + sentence * 20
+    record = json.dumps({"id": "a", "title": "T", "text": text}).encode()
+    (found,) = jsonlines.read(written(tmp_path / "p.jsonl", [record]), "paper", AtHand())
+    passages = [part["text"] for part in fields(found)["passages"]]
+    assert " ".join(passages) == " ".join(text.split())
+    assert all(60 <= len(passage.split()) <= 200 for passage in passages)
 
 
 def test_what_is_stored(tmp_path: Path) -> None:
@@ -225,3 +320,35 @@ def test_what_no_source_reads(tmp_path: Path) -> None:
     ):
         with pytest.raises(UnknownSourceError, match=message):
             open_source(path, "paper")
+
+
+@pytest.mark.parametrize("suffix", [each for each in READ if each != ".jsonl.gz"])
+@pytest.mark.parametrize("in_a_folder", [False, True])
+def test_an_empty_file_is_refused_with_a_word(
+    tmp_path: Path, suffix: str, in_a_folder: bool
+) -> None:
+    path = tmp_path / f"nothing{suffix}"
+    path.touch()
+    source = open_source(tmp_path if in_a_folder else path, "paper")
+
+    async def no_extraction(_: Path) -> dict[str, Any]:
+        raise AssertionError
+
+    def reason(item: Candidate | Refusal) -> str:
+        if isinstance(item, Refusal):
+            return item.reason
+        with pytest.raises(RefusedError) as refused:
+            asyncio.run(item.load(Workshop(no_extraction, FileStore(tmp_path))))
+        return str(refused.value)
+
+    assert [reason(item) for item in source.candidates] == ["the file is empty"]
+
+
+def test_what_no_reader_knows_in_a_folder_is_counted(tmp_path: Path) -> None:
+    written(tmp_path / "p.jsonl", [line()])
+    for name in ("a.docx", "b.DOCX", "c.tex", "README", ".DS_Store"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "not-a-feed.xml").write_text("<mods/>")
+    source = open_source(tmp_path, "paper")
+    assert outcomes(source.candidates) == ["a1"]
+    assert source.unread == {".docx": 2, ".tex": 1, ".xml": 1, "without a suffix": 1}

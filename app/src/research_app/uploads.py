@@ -7,6 +7,7 @@ the form is written to disk as it comes, and copied into the inbox that the work
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import unicodedata
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData, UploadFile
@@ -24,7 +24,7 @@ from research_app.forms import form_of
 from research_app.inbox import Inbox
 from research_app.jobs.record import JobsFullError, JobsUnavailableError
 from research_app.services import Services
-from research_app.sources import UnknownSourceError, open_source
+from research_app.sources import UnknownSourceError, jsonlines, open_source
 from research_app.sources.document import KINDS, Kind
 
 logger = logging.getLogger(__name__)
@@ -45,14 +45,15 @@ class UnfitFileError(Exception):
 
 
 def _is_json_lines(head: bytes) -> bool:
-    line, found, _ = head.lstrip().partition(b"\n")
-    if not line.startswith(b"{"):
+    text = head.decode(jsonlines.encoding(head), "ignore").lstrip()
+    line, found, _ = text.partition("\n")
+    if not line.startswith("{"):
         return False
     if not found and len(head) >= HEAD:  # a first line longer than what was looked at
-        return b'"' in line
+        return '"' in line
     try:
-        return isinstance(orjson.loads(line), dict)
-    except orjson.JSONDecodeError:
+        return isinstance(json.loads(line), dict)  # which knows NaN
+    except (ValueError, RecursionError):
         return False
 
 

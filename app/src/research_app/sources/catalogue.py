@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def _there(names: list[str], folder: Path, what: str) -> Path | None:
 def _candidate(
     record: dict[str, Any], folder: Path, kind: Kind, source: str, tools: Tools
 ) -> Candidate:
-    return candidate(_recording(record, folder, kind, source), tools)
+    found = candidate(_recording(record, folder, kind, source), tools)
+    return replace(found, mended=(*found.mended, *record.get("mended", ())))
 
 
 def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) -> Recording:
@@ -84,7 +86,7 @@ def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) ->
     captions = _there(_named(record, CAPTIONS), folder, "captions are")
     usual: Kind = "podcast" if media and media.suffix.lower() in AUDIO else "video"
     fields = jsonlines.fields(record, media_kind(kind, usual))
-    for key in ("file", "thumbnail"):  # keys of the file store, which a catalogue cannot know
+    for key in ("file", "thumbnail", "mended"):  # keys of the file store, which no catalogue knows
         fields.pop(key, None)
     if not isinstance(fields.get("id"), str):
         raise RefusedError("no id")

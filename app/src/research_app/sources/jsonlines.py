@@ -1,25 +1,31 @@
-"""JSON lines, plain or gzipped: one document a line."""
+"""JSON lines, plain or gzipped, in UTF-8 or as Windows writes UTF-16: one document a line."""
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
+import json
 import os
+import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, AnyStr, BinaryIO, cast
 
 import orjson
 
 from research_app.extract.extraction import Extraction
+from research_app.extract.passages import from_paragraphs
 from research_app.refusal import ReaderAwayError
 from research_app.sources.document import (
     Candidate,
     Kind,
     Refusal,
     RefusedError,
+    one_line,
     ready,
     validated,
 )
@@ -30,6 +36,21 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 MAX_UNPACKED_BYTES = 16 * 2**30
 MAX_RATIO = 100
 ALWAYS_UNPACKED_BYTES = 64 * 2**20
+# those of UTF-32 first: that of UTF-16 begins one of them
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"{\0", "utf-16-le"),
+    (b"\0{", "utf-16-be"),
+)
+EMPTY = "the file is empty"
+# stands where a character could not be decoded, here or before
+REPLACED = "\ufffd".encode()
+
+_EMPTY_LINES = re.compile(r"\n\s*\n")
+_NO_NUMBER = re.compile(rb"\b(?:NaN|Infinity)\b")
 
 
 def _most(file: BinaryIO) -> int:
@@ -38,14 +59,35 @@ def _most(file: BinaryIO) -> int:
     return min(MAX_UNPACKED_BYTES, max(ALWAYS_UNPACKED_BYTES, ratio))
 
 
+def encoding(head: bytes) -> str:
+    """How a file is encoded, by its first bytes; JSON is UTF-8 where nothing says otherwise."""
+    return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8-sig")
+
+
 def _lines(stream: IO[bytes], most: int) -> Iterator[bytes | None]:
-    """Lines without their end; None for one that is too long to be a document."""
+    """Lines without their end, in UTF-8; None for one that is too long to be a document."""
+    name = encoding(stream.read(4))
+    stream.seek(0)
+    if name == "utf-8-sig":  # line by line: one that is none is refused alone
+        if stream.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            stream.seek(0)
+        yield from _cut(stream.readline, b"\n", most)
+        return
+    text = io.TextIOWrapper(stream, name, "replace", newline="\n")
+    try:
+        for line in _cut(text.readline, "\n", most):
+            yield line if line is None else line.encode("utf-8", "ignore")
+    finally:
+        text.detach()  # the file is closed by who opened it
+
+
+def _cut(readline: Callable[[int], AnyStr], end: AnyStr, most: int) -> Iterator[AnyStr | None]:
     count = 0
-    while line := stream.readline(MAX_LINE_BYTES):
+    while line := readline(MAX_LINE_BYTES):
         rest = line
-        while len(rest) == MAX_LINE_BYTES and not rest.endswith(b"\n") and count <= most:
+        while len(rest) == MAX_LINE_BYTES and not rest.endswith(end) and count <= most:
             count += len(rest)
-            rest = stream.readline(MAX_LINE_BYTES)
+            rest = readline(MAX_LINE_BYTES)
         count += len(rest)
         if count > most:
             raise RefusedError("the archive unpacks to absurdly much; the rest is not read")
@@ -62,21 +104,26 @@ def fields(record: dict[str, Any], kind: Kind) -> dict[str, Any]:
         known["id"] = identity
     known.setdefault("kind", kind)
     if isinstance(text := known.get("text"), str):
-        known.setdefault("passages", ({"text": text},))
+        paragraphs = (one_line(block) for block in _EMPTY_LINES.split(text))
+        known.setdefault("passages", from_paragraphs(paragraphs))
     if isinstance(description := known.get("description"), str):
         known.setdefault("abstract", description)
     return known
 
 
 def parsed(file: BinaryIO, *, packed: bool) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """The number of each line and what it holds, or why it is no record."""
-    number = 0
+    """The number of each line and what it holds, or why it is no record.
+
+    What is mended in a record stands in it as "mended".
+    """
+    number, filled = 0, False
     stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
     try:
         for line in _lines(stream, _most(file) if packed else sys.maxsize):
             number += 1
             if line == b"":
                 continue
+            filled = True
             try:
                 yield number, _record(line)
             except RefusedError as error:
@@ -85,6 +132,9 @@ def parsed(file: BinaryIO, *, packed: bool) -> Iterator[tuple[int, dict[str, Any
         yield number + 1, str(error)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         yield number + 1, "the archive is damaged from here on"
+    else:
+        if not filled:
+            yield 0, EMPTY
 
 
 def records(path: Path, extraction: Extraction) -> Iterator[tuple[str, dict[str, Any]] | Refusal]:
@@ -93,7 +143,7 @@ def records(path: Path, extraction: Extraction) -> Iterator[tuple[str, dict[str,
     number = 0
     try:
         for number, found in extraction.stream("jsonlines", path, packed=packed):
-            source = f"{path.name}:{number}"
+            source = f"{path.name}:{number}" if number else path.name
             yield Refusal(source, found) if isinstance(found, str) else (source, found)
     except ReaderAwayError:
         raise
@@ -106,13 +156,32 @@ def records(path: Path, extraction: Extraction) -> Iterator[tuple[str, dict[str,
 def _record(line: bytes | None) -> dict[str, Any]:
     if line is None:
         raise RefusedError("the line is over 8 MiB")
+    mended: list[str] = []
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise RefusedError(f"not JSON: {error.msg}") from None
+        record = _without_nan(line)
+        if record is None:
+            raise RefusedError(f"not JSON: {error.msg}") from None
+        mended.append("NaN or Infinity stands where JSON has no number; it is left out")
     if not isinstance(record, dict):
         raise RefusedError("not a JSON object")
-    return record
+    if REPLACED in line:
+        mended.append("a character of it is damaged and stands as \ufffd")
+    record.pop("mended", None)
+    return record | {"mended": mended} if mended else record
+
+
+def _without_nan(line: bytes) -> Any:
+    """What a line holds that has the numbers in it that Python writes and JSON has not."""
+    if not _NO_NUMBER.search(line):
+        return None
+    try:
+        found = json.loads(line, parse_constant=lambda _: None)
+        orjson.dumps(found)  # what cannot be handed on is not read
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found
 
 
 def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
@@ -130,4 +199,4 @@ def _documents(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candi
 
 
 def _candidate(record: dict[str, Any], kind: Kind, source: str) -> Candidate:
-    return ready(validated(fields(record, kind)), source)
+    return ready(validated(fields(record, kind)), source, tuple(record.get("mended", ())))
