@@ -28,7 +28,7 @@ from research_app.sources.feed_encoding import decoded
 from research_app.sources.feed_xml import CUT_OFF, ROOTS, XML_BASE, XML_LANG, tree
 
 MAX_BYTES = 64 * 2**20
-MAX_EPISODES = 20_000
+MAX_EPISODES = 10_000
 MAX_DESCRIPTION = 20_000
 # so much may be tags
 MAX_MARKUP = 4 * MAX_DESCRIPTION
