@@ -22,11 +22,25 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-# Of the codecs of Python those that texts are in. Others take the square of the length (punycode),
-# or do something else (unicode_escape).
-_CHARSET = re.compile(
-    r"cp\d+|iso8859-\d+|koi8-\w+|gb\w+|big5\w*|euc_\w+|shift_jis\w*|mac-\w+|tis-620|johab"
+# What Python calls a text encoding and is none of a feed's (punycode takes the square of the
+# length) is not among them.
+_KNOWN = re.compile(
+    r"ascii|utf-(?:8|16|32)(?:-[a-z]+)?|iso8859-\d+|iso2022_\w+|cp\d+|koi8-[rtu]|mac-\w+|hz|johab"
+    r"|euc_\w+|gb\w+|big5\w*|shift_jis\w*|tis-620|ptcp154|kz1048"
 )
+# what is written under the narrower name is, where they differ, always the wider one
+WIDER = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "euc_kr": "cp949",
+    "shift_jis": "cp932",
+    "big5": "cp950",
+}
 _SAMPLE_BYTES = 64 * 1024
 _CANDIDATES = [
     *("cp1252", "cp1250", "cp1254", "cp1257", "iso8859_2"),
@@ -134,13 +148,18 @@ def _with_zeros(content: bytes, faults: Faults) -> str:
 def _as_said(content: bytes, charset: str | None) -> str:
     """The text in the encoding that a server names; nothing where that cannot be."""
     try:
-        name = codecs.lookup(charset or "").name
-        if not _CHARSET.fullmatch(name):
-            return ""
-        # as browsers do: nobody means the control characters of Latin-1
-        return content.decode("cp1252" if name == "iso8859-1" else name)
-    except (LookupError, UnicodeError, ValueError):
+        return content.decode(name) if (name := named(charset or "")) else ""
+    except UnicodeError:
         return ""
+
+
+def named(name: str) -> str:
+    """What Python calls an encoding, or the wider one; nothing for none that texts are in."""
+    try:
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return ""
+    return WIDER.get(found, found) if _KNOWN.fullmatch(found) else ""
 
 
 def _nearly_utf8(content: bytes, faults: Faults) -> str:
@@ -156,11 +175,7 @@ def _nearly_utf8(content: bytes, faults: Faults) -> str:
 
 def _guessed(content: bytes, faults: Faults) -> str:
     """The text in the encoding that makes the most of it."""
-    sample = _telling(content)
-    best = from_bytes(sample, cp_isolation=_CANDIDATES).best()
-    encoding = best.encoding if best else "cp1252"
-    if encoding in _LATIN:
-        encoding = _latin(sample)
+    encoding = guessed(foreign_lines(content)) or "cp1252"
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError:
@@ -171,7 +186,18 @@ def _guessed(content: bytes, faults: Faults) -> str:
     return text
 
 
-def _telling(content: bytes) -> bytes:
+def guessed(sample: bytes, also: Sequence[str] = ()) -> str:
+    """The encoding that makes the most of a text; nothing where none makes one of it.
+
+    :param sample: what is not in ASCII of a text that is not in UTF-8
+    :param also: encodings in question beside the usual ones
+    """
+    best = from_bytes(sample, cp_isolation=[*_CANDIDATES, *also]).best()
+    encoding = best.encoding if best else ""
+    return _latin(sample) if encoding in _LATIN else encoding
+
+
+def foreign_lines(content: bytes) -> bytes:
     """The lines that are not in ASCII, as many as it takes."""
     kept: list[bytes] = []
     room = _SAMPLE_BYTES

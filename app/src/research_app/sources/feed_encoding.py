@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 
-from charset_normalizer import from_bytes
-
-from research_app.extract.decoding import MARKS
+from research_app.extract.decoding import MARKS, WIDER, guessed, named
 from research_app.refusal import RefusedError
 
 _DECLARED = re.compile(rb"<\?xml\b[^>]{0,500}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})[\"']")
 HEAD_BYTES = 2048
 # which of the first four bytes are zero, where a text that begins in ASCII has no mark
 _WIDE = {"0001": "utf-32-be", "1000": "utf-32-le", "0101": "utf-16-be", "1010": "utf-16-le"}
-# What Python calls a text encoding and is none of a feed's (punycode takes the square of the
-# length) is not among them.
-_KNOWN = re.compile(
-    r"ascii|utf-(?:8|16|32)(?:-[a-z]+)?|iso8859-\d+|iso2022_\w+|cp\d+|koi8-[rtu]|mac-\w+|hz|johab"
-    r"|euc_\w+|gb\w+|big5\w*|shift_jis\w*|tis-620|ptcp154|kz1048"
-)
-# what is written under the narrower name is, where they differ, always the wider one
-_WIDER = {
-    "ascii": "cp1252",
-    "iso8859-1": "cp1252",
-    "iso8859-9": "cp1254",
-    "iso8859-11": "cp874",
-    "tis-620": "cp874",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "euc_kr": "cp949",
-    "shift_jis": "cp932",
-    "big5": "cp950",
-}
-# what feeds are written in where they do not say so; of two that fit alike the first is meant
-_OF_BYTES = (
-    *("cp1252", "cp1251", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257"),
-    *("koi8_r", "iso8859_2", "cp874"),
-)
-_OF_PAIRS = ("gb18030", "big5", "cp932", "euc_jp", "cp949")
 _FOREIGN = re.compile(rb"[^\x00-\x7f][^\x00-\x1f<>]{0,1000}+")
 SAMPLE_BYTES = 32 * 1024
 # with that many bad of a hundred foreign letters a text still is what it says it is
@@ -64,7 +36,7 @@ def decoded(content: bytes, charset: str | None = None) -> tuple[str, str]:
             text = content.decode(name)
         except (UnicodeDecodeError, LookupError):
             continue
-        right = not said or _python(said) == _WIDER.get(name, name)
+        right = not said or named(said) == WIDER.get(name, name)
         return text, "" if right else _not(said, name)
     return _damaged(content, said)
 
@@ -78,7 +50,7 @@ def _sure(content: bytes, name: str) -> str:
 
 def _in_question(said: str, charset: str) -> Iterator[str]:
     """Encodings to try, in their order; a server's word counts first only where it is UTF-8."""
-    declared, served = _python(said), _python(charset)
+    declared, served = named(said), named(charset)
     if served == "utf-8":
         yield served
     if declared and not declared.startswith(("utf-16", "utf-32")):  # then it would have zeros
@@ -91,18 +63,9 @@ def _in_question(said: str, charset: str) -> Iterator[str]:
         yield served
 
 
-def _python(name: str) -> str:
-    """What Python calls the encoding, or the wider one; nothing for none of a feed's."""
-    try:
-        found = codecs.lookup(name).name
-    except LookupError:
-        return ""
-    return _WIDER.get(found, found) if _KNOWN.fullmatch(found) else ""
-
-
 def _damaged(content: bytes, said: str) -> tuple[str, str]:
     """A text of which no encoding is right in every byte."""
-    for name in dict.fromkeys((_python(said) or "utf-8", "utf-8")):
+    for name in dict.fromkeys((named(said) or "utf-8", "utf-8")):
         text, bad = _without_bad(content, name)
         if 100 * bad <= _BAD_PER_CENT * (len(text) - len(text.encode("ascii", "ignore"))):
             return text, _left_out(bad, said)
@@ -134,17 +97,7 @@ def _guess(content: bytes) -> str:
         sample += words[0] + b"\n"
         if len(sample) > SAMPLE_BYTES:
             break
-    found = list(from_bytes(bytes(sample), cp_isolation=[*_OF_BYTES, *_OF_PAIRS]))
-    if not found or found[0].encoding in _OF_PAIRS:
-        return found[0].encoding if found else ""
-    chaos, coherence = found[0].chaos + 0.02, found[0].coherence - 0.15
-    alike = {
-        name
-        for match in found
-        if match.chaos <= chaos and match.coherence >= coherence
-        for name in match.could_be_from_charset
-    }
-    return next((name for name in _OF_BYTES if name in alike), found[0].encoding)
+    return guessed(bytes(sample))
 
 
 def _not(said: str, instead: str) -> str:

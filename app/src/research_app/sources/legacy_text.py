@@ -5,33 +5,9 @@ from __future__ import annotations
 import codecs
 import re
 
-from charset_normalizer import from_bytes
-
+from research_app.extract.decoding import MARKS, guessed, named
 from research_app.refusal import RefusedError
 
-# The first of those that fit equally well is taken.
-CANDIDATES = (
-    "cp1252",
-    "mac_roman",
-    "gb18030",
-    "big5",
-    "shift_jis",
-    "euc_kr",
-    "euc_jp",
-    "cp1251",
-    "koi8_r",
-    "cp1250",
-    "iso8859_2",
-    "cp1253",
-    "cp1254",
-)
-FAVOURED = ("cp1252", "mac_roman")
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 # as JabRef and editors write it into the first lines
 DECLARED = re.compile(rb"^%+[^\n]{0,40}?(?:en)?coding\s*[:=]\s*([\w-]{2,20})", re.M | re.I)
 HEAD = 1024
@@ -79,9 +55,9 @@ def _legacy(content: bytes) -> tuple[str, str]:
     if len(broken) <= len(lines) - len(broken):
         said = f"{len(broken)} lines of the file are not UTF-8 as the others; read as Windows-1252"
         return content.decode("utf-8-sig", WINDOWS), said
-    encoding = _declared(content) or _guessed(b"\n".join(broken)[:SAMPLE])
+    encoding = _declared(content) or guessed(b"\n".join(broken)[:SAMPLE], ["mac_roman"])
     try:
-        text = content.decode(encoding)
+        text = content.decode(encoding) if encoding else "\ufffd"
     except UnicodeDecodeError:
         text = "\ufffd"
     if NOT_TEXT.search(text):
@@ -97,30 +73,9 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _declared(content: bytes) -> str | None:
+def _declared(content: bytes) -> str:
     found = DECLARED.search(content[:HEAD])
-    if found is None:
-        return None
-    try:
-        name = codecs.lookup(found[1].decode()).name
-    except LookupError:
-        return None
-    name = {"iso8859-1": "cp1252", "gbk": "gb18030", "gb2312": "gb18030"}.get(name, name)
-    return next((known for known in CANDIDATES if codecs.lookup(known).name == name), None)
-
-
-def _guessed(sample: bytes) -> str:
-    matches = list(from_bytes(sample, cp_isolation=list(CANDIDATES)))
-    if not matches:
-        raise RefusedError("its encoding is not to be made out; save it as UTF-8")
-    best = matches[0]
-    near = {
-        name
-        for match in matches
-        if match.chaos <= best.chaos + 0.02 and match.coherence >= best.coherence - 0.1
-        for name in match.could_be_from_charset
-    }
-    return next((name for name in FAVOURED if name in near), best.encoding)
+    return named(found[1].decode()) if found else ""
 
 
 def _windows(error: UnicodeError) -> tuple[str, int]:
