@@ -46,9 +46,12 @@ def read(path: Path, **settings: Any) -> dict[str, Any]:
     """What is stored of a PDF, and what was mended."""
     (item,) = pdf_folder.read(path, "paper", OWN)
     assert isinstance(item, Candidate)
-    papers = Papers(OWN, Ocr(**settings))
-    workshop = Workshop(papers.read, FileStore(path.parent / ".store"))
-    return asyncio.run(item.load(workshop))
+    workshop = Workshop(Papers(OWN, Ocr(**settings)).read, FileStore(path.parent / ".store"))
+
+    async def load() -> dict[str, Any]:
+        return await item.load(workshop)
+
+    return asyncio.run(load())
 
 
 def test_a_scan_is_refused_where_the_option_is_off(tmp_path: Path) -> None:
