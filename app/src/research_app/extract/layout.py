@@ -98,21 +98,20 @@ def lines_from(parts: Iterable[tuple[str, Box]]) -> list[Line]:
     for text, box in parts:
         if not text.strip():
             continue
-        if boxes and _goes_on(boxes[-1], box):
-            last = boxes[-1]
+        last = boxes[-1] if boxes else None
+        if last and _goes_on(last, box):
             apart = box.left - last.right > SPACE_GAP * max(last.height, LEAST_HEIGHT)
             if apart and not texts[-1][-1].endswith(" "):
                 texts[-1].append(" ")
             texts[-1].append(text)
             boxes[-1] = last.union(box)
         else:
-            last = boxes[-1] if boxes else None
             beside.append(bool(last and box.left >= last.right and _is_level(last, box)))
             texts.append([text])
             boxes.append(box)
     return [
-        Line("".join(text).strip(), *place)
-        for text, *place in zip(texts, boxes, beside, strict=True)
+        Line("".join(text).strip(), box, level)
+        for text, box, level in zip(texts, boxes, beside, strict=True)
     ]
 
 
