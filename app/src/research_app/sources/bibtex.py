@@ -139,8 +139,9 @@ def _without_and(value: str, mended: list[str]) -> list[str]:
 
 def _split(value: str, mark: re.Pattern[str]) -> list[str]:
     """A text at the marks that are not in braces."""
-    if "{" not in value:
-        return mark.split(value)
+    parts = mark.split(value)
+    if len(parts) == 1 or all(part.count("{") == part.count("}") for part in parts):
+        return parts  # none of them is in braces
     parts = [""]
     depth = 0
     for piece in BRACE.split(value):

@@ -16,8 +16,8 @@ MAX_ENTRY = 256 * 1024
 MAX_DEPTH = 100
 # fewer in small files: entries of a few letters each are no library
 MAX_ENTRIES = 500_000
-MIN_ENTRIES = 20_000
-LETTERS_AN_ENTRY = 250
+MIN_ENTRIES = 10_000
+LETTERS_AN_ENTRY = 300
 # of values that @string gives, in all entries of a file, besides as much as the file has
 MIN_EXPANDED = 8 * 1024 * 1024
 # heads of further entries that may stand inside of one

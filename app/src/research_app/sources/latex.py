@@ -27,6 +27,8 @@ _SHORT = r"\{(?:[^{}]|\{[^{}]{0,8}\}){0,20}\}"
 _ACCENT = r"(?:[`'^\"~=.]|[uvHtcdbkrhGU](?![A-Za-z]))"
 _ACCENTED = rf"(?:{_SHORT}|\\[A-Za-z]++[ \t]?|\\[`'^\"~=.][A-Za-z]|[^\W_])"
 _TOKEN = re.compile(
+    # a look at one letter, before all that may begin with it
+    r"(?=[\\{}~$`'<&?!-])(?:"
     r"(?P<entity>(?:\\?&|\{\\&\})(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});)"
     # two backslashes: what went through a JSON or a program's string once too often
     rf"|\\\\?(?P<accent>{_ACCENT}[ \t]*+{_ACCENTED})"
@@ -38,13 +40,11 @@ _TOKEN = re.compile(
     r"|\\(?P<sign>.)"
     r"|(?P<tag></?(?:i|b|u|em|strong|scp|span|sc|inf|mml:math|tt)(?:\s[^<>]{0,80})?>)"
     r"|<(?P<shift>sub|sup)>(?P<shifted>[^<>]{0,60})</(?P=shift)>"
-    r"|(?P<plain>[{}~]|---?|``|''|[?!]`)",
+    r"|(?P<plain>[{}]++|~|---?|``|''|[?!]`))",
     re.S,
 )
 _SPECIAL = re.compile(r"[\\{}~$`<&]|--|''")
 _PLAIN = {
-    "{": "",
-    "}": "",
     "~": " ",
     "--": "\u2013",
     "---": "\u2014",
@@ -309,7 +309,7 @@ class Latex:
         return (self._raised if found["shift"] == "sup" else self._lowered)(found["shifted"])
 
     def _plain(self, found: re.Match[str]) -> str:
-        return _PLAIN[found["plain"]]
+        return _PLAIN.get(found["plain"], "")  # braces are for LaTeX alone
 
     def _converted(self, piece: str) -> str:
         """A command with at most one short argument, as pylatexenc reads it."""
