@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
+from unicodedata import category
 
 from charset_normalizer import from_bytes
 
@@ -53,7 +54,7 @@ _LATIN: dict[str, tuple[str, ...]] = {
     "cp1252": (
         "äöüß",  # German
         "àâæçéèêëîïôœùûü",  # French
-        "áéíóúüñªº",  # Spanish
+        "áéíóúüñªº¿¡",  # Spanish
         "àáâãçéêíóôõúü",  # Portuguese
         "àèéìíòóù",  # Italian
         "æøåéäöü",  # Danish, Norwegian, Swedish, Finnish
@@ -218,8 +219,12 @@ def _latin(sample: bytes) -> str:
 def _likeness(sample: bytes, encoding: str) -> float:
     """The share of the letters beyond a to z that one language has."""
     text = sample.decode(encoding, "replace").lower()
-    beyond = [letter for letter in text if letter > "\x7f"]
-    letters = [letter for letter in beyond if letter.isalpha() or letter < "\xa0"]
+    # signs and punctuation tell nothing, but for those of Spanish
+    letters = [
+        letter
+        for letter in text
+        if letter > "\x7f" and (category(letter)[0] not in "PSZ" or letter in "¿¡")
+    ]
     return max(_share(letters, alphabet) for alphabet in _LATIN[encoding])
 
 

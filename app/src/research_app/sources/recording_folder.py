@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from research_app.extract.media import AUDIO, VIDEO
+from research_app.extract.media import AUDIO
 from research_app.sources.caption_names import (
     CAPTIONS,
     MEDIA,
@@ -29,7 +29,7 @@ from research_app.sources.recording import (
 )
 from research_app.sources.tools import Tools
 
-SUFFIXES = (*CAPTIONS, *VIDEO, *AUDIO)
+SUFFIXES = (*CAPTIONS, *MEDIA)
 
 
 def read(
@@ -62,7 +62,7 @@ class _Folder:
         """The captions of a recording that lie in its folder."""
         folder = media.parent
         if folder not in self._beside:
-            there = sorted(folder.iterdir())
+            there = sorted(path for path in folder.iterdir() if path.is_file())
             recordings = [path for path in there if path.suffix.lower() in MEDIA]
             captions = [path for path in there if path.suffix.lower() in CAPTIONS]
             self._beside[folder] = of_each(recordings, captions)
