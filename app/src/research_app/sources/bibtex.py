@@ -322,6 +322,8 @@ def _addresses(known: dict[str, str], doi: str, mended: list[str]) -> dict[str, 
     """Where it is to be found: the address that it gives, else what its DOI or number leads to."""
     found = None
     for field in ADDRESSES:
+        if doi and field != "url":
+            break  # what it leads to is the work itself
         raw = known.get(field, "").strip()
         if raw and (field == "url" or "http" in raw or "\\url" in raw):
             found = _address(raw)
@@ -375,7 +377,7 @@ def _fingerprint(title: str, writers: list[Name], entry: Entry) -> str:
     """
     own = entry.fields
     found = YEAR_ALONE.search(own.get("year") or own.get("date") or "")
-    family = writers[0].family if writers else ""
+    family = writers[0].family if writers and own.keys() & {"author", "editor"} else ""
     words = re.findall(r"\w+", f"{title} {family} {found[1] if found else ''}".casefold())
     return f"bib-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:20]}"
 
