@@ -17,7 +17,7 @@ MAX_DEPTH = 100
 # fewer in small files: entries of a few letters each are no library
 MAX_ENTRIES = 500_000
 MIN_ENTRIES = 10_000
-LETTERS_AN_ENTRY = 300
+LETTERS_AN_ENTRY = 350
 # of values that @string gives, in all entries of a file, besides as much as the file has
 MIN_EXPANDED = 8 * 1024 * 1024
 # fields, and parts of values, in all of a file: fewer than one in so many letters, and some
