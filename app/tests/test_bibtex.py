@@ -242,6 +242,7 @@ ADDRESSES = [
     ("url={see https://x.org and more}", "https://x.org"),
     ("howpublished={\\url{http://x.org}}", "http://x.org"),
     ("doi={10.1000/x}, url={}", "https://doi.org/10.1000/x"),
+    ("doi={10.1000/x}, note={data at http://x.org}", "https://doi.org/10.1000/x"),
     ("doi={DOI: 10.1000/x}", "https://doi.org/10.1000/x"),
     ("doi={https://dx.doi.org/10.1000/x}", "https://doi.org/10.1000/x"),
     ("eprint={1706.03762}, archivePrefix={arXiv}", "https://arxiv.org/abs/1706.03762"),
@@ -393,6 +394,15 @@ def test_more_entries_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [item["title"] for item in taken(found)] == ["A", "B"]
     assert refused(found) == [
         ("library.bib:3", "the file: over 2 entries in one file; the rest is not read")
+    ]
+
+
+def test_more_fields_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bibtex_entries, "MIN_FIELDS", 2)
+    found = read(tmp_path, "@misc{a, title={A}}\n@misc{b, title={B}, x=1, y=1, z=1, w=1}")
+    assert [item["title"] for item in taken(found)] == ["A"]
+    assert refused(found) == [
+        ("library.bib:2", "b: the file has more fields than any library of its size")
     ]
 
 

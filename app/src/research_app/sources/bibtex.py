@@ -80,6 +80,8 @@ SEMICOLON = re.compile(";")
 SEPARATED = re.compile(r";|,[^,]*+,")
 BRACE = re.compile(r"([{}])")
 MAX_NAMES = 100_000
+# of one field: more than a document may have
+MAX_WRITERS = 5001
 NAME_PART = re.compile(r'"?\s*(given|family|prefix|suffix)\s*=\s*"?(.*?)"?', re.I)
 NAME_NOTE = re.compile(r'"?\s*[a-z-]+\s*=', re.I)
 AND_OTHERS = re.compile(r",? *(?:\bet\.? al\b\.?|\band others)$", re.I)
@@ -107,7 +109,7 @@ class Names:
         found = _split(f" {value} ", AND)
         if len(found) == 1 and SEPARATED.search(value):
             found = _without_and(value, mended)
-        names = [self._name(name.strip()) for name in found]
+        names = [self._name(name.strip()) for name in found[:MAX_WRITERS]]
         return [name for name in names if name.shown]
 
     def _name(self, value: str) -> Name:
@@ -121,6 +123,8 @@ class Names:
 
 def _without_and(value: str, mended: list[str]) -> list[str]:
     """The names of a list whose author used other signs than "and"."""
+    if value.count(",") > MAX_WRITERS:
+        return [value]
     if "&" not in value and len(by_semicolon := _split(value, SEMICOLON)) > 1:
         mended.append('its names are separated by ";" and not by "and"')
         return by_semicolon
@@ -322,6 +326,8 @@ def _addresses(known: dict[str, str], doi: str, mended: list[str]) -> dict[str, 
     """Where it is to be found: the address that it gives, else what its DOI or number leads to."""
     found = None
     for field in ADDRESSES:
+        if doi and field != "url":
+            break  # what it leads to is the work itself
         raw = known.get(field, "").strip()
         if raw and (field == "url" or "http" in raw or "\\url" in raw):
             found = _address(raw)
@@ -375,7 +381,7 @@ def _fingerprint(title: str, writers: list[Name], entry: Entry) -> str:
     """
     own = entry.fields
     found = YEAR_ALONE.search(own.get("year") or own.get("date") or "")
-    family = writers[0].family if writers else ""
+    family = writers[0].family if writers and own.keys() & {"author", "editor"} else ""
     words = re.findall(r"\w+", f"{title} {family} {found[1] if found else ''}".casefold())
     return f"bib-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:20]}"
 

@@ -17,14 +17,16 @@ MAX_DEPTH = 100
 # fewer in small files: entries of a few letters each are no library
 MAX_ENTRIES = 500_000
 MIN_ENTRIES = 10_000
-LETTERS_AN_ENTRY = 300
+LETTERS_AN_ENTRY = 350
 # of values that @string gives, in all entries of a file, besides as much as the file has
 MIN_EXPANDED = 8 * 1024 * 1024
+# fields, and parts of values, in all of a file: fewer than one in so many letters, and some
+LETTERS_A_FIELD = 20
+MIN_FIELDS = 10_000
 # heads of further entries that may stand inside of one
 MAX_WITHIN = 3
 # comments that are looked at for an end behind further entries, and have none
 MAX_OPEN_COMMENTS = 100
-MAX_MENDED = 5
 
 NO_DOCUMENT = ("comment", "preamble", "string", "xdata")
 
@@ -176,6 +178,12 @@ def _why(text: str, opening: int, following: int) -> str:
     return "it has no end: a closing brace is missing"
 
 
+def _past(pattern: re.Pattern[str], text: str, at: int, end: int) -> int:
+    """Behind what may stand there."""
+    found = pattern.match(text, at, end)
+    return found.end() if found else at
+
+
 class _Reader:
     """Reads what is between the braces of entries."""
 
@@ -185,6 +193,7 @@ class _Reader:
         self._strings: Strings = {}
         self._ahead: Strings = {}
         self._room = len(text) + MIN_EXPANDED
+        self._fields_left = len(text) // LETTERS_A_FIELD + MIN_FIELDS
 
     def define_ahead(self, spans: Iterator[_Span]) -> None:
         """Note all strings, for those that are used before they are defined."""
@@ -194,10 +203,10 @@ class _Reader:
 
     def define(self, span: _Span) -> None:
         """Note a string."""
-        name = FIELD.match(self._text, SPACES.match(self._text, span.start).end(), span.end)  # type: ignore[union-attr]
+        name = FIELD.match(self._text, _past(SPACES, self._text, span.start, span.end), span.end)
         if name and not span.fault:
             value = _Value(self, name.end(), span.end, name[1])
-            with contextlib.suppress(_NoEndError):
+            with contextlib.suppress(_NoEndError, _TooManyError):
                 if value.read() and not value.refused:
                     self._strings[name[1].lower()] = value.text
 
@@ -205,6 +214,12 @@ class _Reader:
         """What a name stands for."""
         found = self._strings.get(name.lower())
         return self._ahead.get(name.lower()) if found is None else found
+
+    def count(self) -> None:
+        """Count a field or a part of a value; _TooManyError where no library has as many."""
+        self._fields_left -= 1
+        if self._fields_left < 0:
+            raise _TooManyError
 
     def spend(self, length: int) -> bool:
         """Whether there is still room for so much of what strings stand for."""
@@ -220,6 +235,8 @@ class _Reader:
             return entry
         try:
             self._fields(entry, at, span)
+        except _TooManyError:
+            entry.refused = "the file has more fields than any library of its size"
         except _NoEndError as error:
             if not entry.fields:
                 entry.refused = span.fault or "not BibTeX: a value in it has no end"
@@ -251,7 +268,8 @@ class _Reader:
     def _fields(self, entry: Entry, at: int, span: _Span) -> None:
         text, end = self._text, span.end
         comma = True
-        while (at := GAP.match(text, at, end).end()) < end:  # type: ignore[union-attr]
+        while (at := _past(GAP, text, at, end)) < end:
+            self.count()
             name = FIELD.match(text, at, end)
             if name is None:
                 at = self._resume(entry, at, end)
@@ -265,7 +283,7 @@ class _Reader:
                 entry.mended.append(f"{label}: its value has no end; it ends where the next begins")
             if label in self._wanted:
                 self._take(entry, label, value)
-            at = SPACES.match(text, value.at, end).end()  # type: ignore[union-attr]
+            at = _past(SPACES, text, value.at, end)
             comma = at >= end or text[at] in ",%" or not whole
 
     @staticmethod
@@ -289,6 +307,10 @@ class _Reader:
 
 class _NoEndError(Exception):
     """A value goes on to where its entry ends; says of which field."""
+
+
+class _TooManyError(Exception):
+    """A file is of fields of a few letters each."""
 
 
 class _Value:
@@ -329,6 +351,7 @@ class _Value:
             glue = GLUE.match(source, self.at, end)
             if glue is None or self.refused:
                 return True
+            self._reader.count()
             self.at = glue.end()
 
     def _braced(self) -> bool:
@@ -345,7 +368,7 @@ class _Value:
         found = QUOTED.match(self._source, self.at, self._end)
         if found is None:
             return self._cut('", \t\r\n')
-        behind = SPACES.match(self._source, found.end(), self._end).end()  # type: ignore[union-attr]
+        behind = _past(SPACES, self._source, found.end(), self._end)
         if (
             behind < self._end
             and self._source[behind] not in ",#%})"

@@ -28,7 +28,7 @@ _ACCENT = r"(?:[`'^\"~=.]|[uvHtcdbkrhGU](?![A-Za-z]))"
 _ACCENTED = rf"(?:{_SHORT}|\\[A-Za-z]++[ \t]?|\\[`'^\"~=.][A-Za-z]|[^\W_])"
 _TOKEN = re.compile(
     # a look at one letter, before all that may begin with it
-    r"(?=[\\{}~$`'<&?!-])(?:"
+    r"(?=[\\~$`'<&?!-]|\{\\&\})(?:"
     r"(?P<entity>(?:\\?&|\{\\&\})(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});)"
     # two backslashes: what went through a JSON or a program's string once too often
     rf"|\\\\?(?P<accent>{_ACCENT}[ \t]*+{_ACCENTED})"
@@ -40,7 +40,7 @@ _TOKEN = re.compile(
     r"|\\(?P<sign>.)"
     r"|(?P<tag></?(?:i|b|u|em|strong|scp|span|sc|inf|mml:math|tt)(?:\s[^<>]{0,80})?>)"
     r"|<(?P<shift>sub|sup)>(?P<shifted>[^<>]{0,60})</(?P=shift)>"
-    r"|(?P<plain>[{}]++|~|---?|``|''|[?!]`))",
+    r"|(?P<plain>~|---?|``|''|[?!]`))",
     re.S,
 )
 _SPECIAL = re.compile(r"[\\{}~$`<&]|--|''")
@@ -53,8 +53,13 @@ _PLAIN = {
     "?`": "\u00bf",
     "!`": "\u00a1",
 }
+# what stands for braces that are meant, until the others are gone; of Unicode's private use
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_MEANT = str.maketrans({_OPEN: "{", _CLOSE: "}"})
+_NOT_MEANT = str.maketrans({_OPEN: " ", _CLOSE: " "})
 # after a backslash: signs that stand for themselves, for a space, for nothing
-_SIGNS = {sign: sign for sign in "&%$#_{}'\"`^~=.|"} | dict.fromkeys("\\ ,;:\n\t", " ")
+_SIGNS = {sign: sign for sign in "&%$#_'\"`^~=.|"} | dict.fromkeys("\\ ,;:\n\t", " ")
+_SIGNS |= {"{": _OPEN, "}": _CLOSE}
 _SPACES = {"quad", "qquad", "space", "newline", "linebreak", "par", "enspace", "thinspace", "hfill"}
 _LOGOS = {
     "TeX": "TeX",
@@ -91,8 +96,10 @@ _SYMBOLS = _LOGOS | {
     "textasciicircum": "^",
     "textasciitilde": "~",
     "textbackslash": "\\",
-    "textbraceleft": "{",
-    "textbraceright": "}",
+    "textbraceleft": _OPEN,
+    "textbraceright": _CLOSE,
+    "lbrace": _OPEN,
+    "rbrace": _CLOSE,
     "textdollar": "$",
     "textmu": "\u03bc",
     "textellipsis": "\u2026",
@@ -190,11 +197,14 @@ class Latex:
     def plain(self, value: str) -> str:
         """The text in one line: accents as letters, no commands, no braces but written ones."""
         if _SPECIAL.search(value):
-            value = _TOKEN.sub(self._token, value)
+            value = self._text(value.translate(_NOT_MEANT)).translate(_MEANT)
         return one_line(value)
 
     def _text(self, value: str) -> str:
-        return _TOKEN.sub(self._token, value) if _SPECIAL.search(value) else value
+        """Text with the braces that are meant, and no others."""
+        if _SPECIAL.search(value):
+            value = _TOKEN.sub(self._token, value).replace("{", "").replace("}", "")
+        return value
 
     def _token(self, found: re.Match[str]) -> str:
         token = found[0]
@@ -309,7 +319,7 @@ class Latex:
         return (self._raised if found["shift"] == "sup" else self._lowered)(found["shifted"])
 
     def _plain(self, found: re.Match[str]) -> str:
-        return _PLAIN.get(found["plain"], "")  # braces are for LaTeX alone
+        return _PLAIN[found["plain"]]
 
     def _converted(self, piece: str) -> str:
         """A command with at most one short argument, as pylatexenc reads it."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import re
+from itertools import islice
 
 from research_app.extract.decoding import MARKS, guessed, named
 from research_app.refusal import RefusedError
@@ -13,7 +13,11 @@ DECLARED = re.compile(rb"^%+[^\n]{0,40}?(?:en)?coding\s*[:=]\s*([\w-]{2,20})", r
 HEAD = 1024
 # of lines with other letters than ASCII's, which is what an encoding is guessed from
 SAMPLE = 32 * 1024
-WINDOWS = "research_app.windows"
+# what bytes that are no UTF-8 are in Windows-1252
+WINDOWS = {0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(128, 256)}
+# lines with other letters than ASCII's, and how many of them are looked at
+OTHER_LINE = re.compile(rb"^[^\n\x80-\xff]*+[\x80-\xff][^\n]*+", re.M)
+MAX_LINES = 10_000
 NOT_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
 
 
@@ -50,11 +54,11 @@ def _wide(head: bytes) -> str:
 
 def _legacy(content: bytes) -> tuple[str, str]:
     """Text of which some is no UTF-8: what it declares, its lines each by itself, or a guess."""
-    lines = [line for line in content.split(b"\n") if not line.isascii()]
+    lines = [found[0] for found in islice(OTHER_LINE.finditer(content), MAX_LINES)]
     broken = [line for line in lines if not _is_utf8(line)]
-    if len(broken) <= len(lines) - len(broken):
-        said = f"{len(broken)} lines of the file are not UTF-8 as the others; read as Windows-1252"
-        return content.decode("utf-8-sig", WINDOWS), said
+    if len(broken) * 2 <= len(lines):
+        text = content.decode("utf-8-sig", "surrogateescape").translate(WINDOWS)
+        return text, "lines of the file are not UTF-8 as the others; they are read as Windows-1252"
     encoding = _declared(content) or guessed(b"\n".join(broken)[:SAMPLE], ["mac_roman"])
     try:
         text = content.decode(encoding) if encoding else "\ufffd"
@@ -76,13 +80,3 @@ def _is_utf8(line: bytes) -> bool:
 def _declared(content: bytes) -> str:
     found = DECLARED.search(content[:HEAD])
     return named(found[1].decode()) if found else ""
-
-
-def _windows(error: UnicodeError) -> tuple[str, int]:
-    """What a byte that is no UTF-8 is in Windows-1252."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
-
-
-codecs.register_error(WINDOWS, _windows)
