@@ -90,7 +90,7 @@ def test_a_recording_with_one_bad_caption_is_taken_and_that_is_said(tmp_path: Pa
     (found,) = documents(open_source(tmp_path, "video").candidates)
     assert found["passages"] == ({"text": "Zebras count their stripes.", "start": 1.0},)
     assert found["mended"] == [
-        'line 6: "00:00:0x,000 --> 00:00:04,000" is not a time; its caption is left out'
+        'line 7: "00:00:0x,000 --> 00:00:04,000" is not a time; its caption is left out'
     ]
 
 

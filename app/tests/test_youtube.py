@@ -154,7 +154,8 @@ def test_a_list_of_videos(web: LocalWeb) -> None:
         "youtube-ddddddddddd",
     ]
     reasons = [each for each in found.values() if isinstance(each, str)]
-    assert sum(reason.startswith("not a video that can be seen") for reason in reasons) == 2
+    assert sum(reason.startswith("not a video that can be seen") for reason in reasons) == 1
+    assert "the video is private" in reasons
     assert sum("10.0.0.1 leads into a private network" in reason for reason in reasons) == 1
     assert "no title" in reasons
 
