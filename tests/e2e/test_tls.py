@@ -87,7 +87,9 @@ def test_old_tls_is_refused(version: str) -> None:
 
 
 @pytest.mark.parametrize(("host", "port"), [("app1", 7860), ("cache1", 6379), ("os1", 9200)])
-@pytest.mark.parametrize(("group", "accepted"), [("P-256", True), ("X448", False), ("P-521", False)])
+@pytest.mark.parametrize(
+    ("group", "accepted"), [("P-256", True), ("X448", False), ("P-521", False)]
+)
 def test_unusual_curves_are_refused_between_hosts(
     lab: Lab, host: str, port: int, group: str, accepted: bool
 ) -> None:
