@@ -53,6 +53,10 @@ def test_the_titles_of_slides_stay() -> None:
     assert kept(*slides) == [["Results"]] * 4
 
 
+def test_a_page_with_nothing_else_keeps_it() -> None:
+    assert kept(*([line(f"Potato {number}", 750)] for number in range(3)))[1] == ["Potato 1"]
+
+
 def test_both_pages_of_two() -> None:
     assert kept(page(line("A Journal", 60)), page(line("A Journal", 60))) == [[], []]
     assert kept(page(line("A Journal", 60))) == [["A Journal"]]

@@ -30,6 +30,7 @@ NOWHERE = Box(0, 0, 0, 0)
 # word of some is asked for.
 MAX_UNKNOWN = 0.5
 SAMPLE = 5
+LAST_LATIN = "\u024f"
 
 
 class Word(NamedTuple):
@@ -98,7 +99,13 @@ class Letters:
         return size if size > 1 else 10.0
 
     def unknown(self, at: int) -> bool:
-        """Whether the font does not say what a letter is."""
+        """Whether the font does not say what a letter is, and PDFium can hardly have guessed it.
+
+        A guess among the Latin letters is mostly right: their fonts have the usual names for them.
+        """
+        letter = self.text[at]
+        if letter <= LAST_LATIN and letter.isprintable():
+            return False
         return bool(pdfium.FPDFText_HasUnicodeMapError(self._page, at) == 1)
 
     def glyphs(self, start: int, end: int) -> Iterator[right_to_left.Glyph]:

@@ -48,7 +48,8 @@ def in_reading_order(glyphs: Sequence[Glyph]) -> str:
     """The text of a row, from its letters in any order."""
     signs = _signs(glyphs)
     if any(len(sign.text) > LONGEST_SIGN for sign in signs):
-        return "".join(sign.text for sign in signs).strip()
+        texts = (f" {sign.text.strip()} " if len(sign.text) > 1 else sign.text for sign in signs)
+        return " ".join("".join(texts).split())
     seen = _with_spaces(_with_marks(signs))
     kinds = [_kind(text) for text in seen]
     right = sum(kind in _RIGHT for kind in kinds)

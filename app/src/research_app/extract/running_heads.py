@@ -90,4 +90,6 @@ def _kept(
             if not any(seen[key] >= least for key in keys):
                 break
             gone.update(row)
+    if len(gone) == len(lines):
+        return list(lines)  # a page with nothing else
     return [line for at, line in enumerate(lines) if at not in gone]
