@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import subprocess
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -351,3 +354,18 @@ def test_the_relay_refuses_what_was_not_asked_for_or_does_not_listen(
         closed = server.getsockname()[1]
     with Tunnel({"os1:9300": (relay, f"127.0.0.1:{closed}")}) as tunnel:
         assert asked(tunnel, target, b"").startswith(b"HTTP/1.1 502 ")
+
+
+def test_the_inventory_says_what_the_audit_needs_to_know() -> None:
+    """The play that no host is contacted for, on the inventory of the lab."""
+    project = Path(__file__).resolve().parents[2]
+    play = ["ansible-playbook", "playbooks/audit.yml", "--tags", "plan"]
+    done = subprocess.run(
+        [*play, "-i", "inventories/lab/hosts.yml"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"port\W+443\b", done.stdout), done.stdout
