@@ -234,6 +234,13 @@ def test_what_is_no_record_although_it_has_nan(tmp_path: Path, record: bytes) ->
     assert reason.startswith("not JSON")
 
 
+def test_nan_in_a_text_is_a_word(tmp_path: Path) -> None:
+    path = written(tmp_path / "p.jsonl", [line(title="NaN and Infinity")])
+    (found,) = jsonlines.read(path, "paper", AtHand())
+    assert isinstance(found, Candidate)
+    assert (fields(found)["title"], found.mended) == ("NaN and Infinity", ())
+
+
 def test_a_record_cannot_say_that_it_was_mended(tmp_path: Path) -> None:
     record = line(mended=["by a stranger"])
     (found,) = jsonlines.read(written(tmp_path / "p.jsonl", [record]), "paper", AtHand())
@@ -337,8 +344,12 @@ def test_an_empty_file_is_refused_with_a_word(
     def reason(item: Candidate | Refusal) -> str:
         if isinstance(item, Refusal):
             return item.reason
+
+        async def load() -> dict[str, Any]:
+            return await item.load(Workshop(no_extraction, FileStore(tmp_path)))
+
         with pytest.raises(RefusedError) as refused:
-            asyncio.run(item.load(Workshop(no_extraction, FileStore(tmp_path))))
+            asyncio.run(load())
         return str(refused.value)
 
     assert [reason(item) for item in source.candidates] == ["the file is empty"]

@@ -44,7 +44,7 @@ END = b"</channel></rss>"
 ATOM = b'<feed xmlns="http://www.w3.org/2005/Atom">'
 
 JSON_LINES: dict[str, Callable[[int], bytes]] = {
-    "small lines": filled(b'{"id":1}\n'),
+    "small documents": filled(b'{"id":"a1","title":"T","year":1999}\n'),
     "empty lines": filled(b"\n"),
     "one line": filled(b"x"),
     "one text": filled(b"a word ", b'{"id":1,"text":"', b'"}'),
@@ -52,15 +52,15 @@ JSON_LINES: dict[str, Callable[[int], bytes]] = {
     "nested, with NaN": filled(b"[", b'{"id":NaN,"x":'),
     "numbers": filled(b"9", b'{"id":NaN,"x":'),
     "keys": filled(b'"a":NaN,', b'{"id":1,', b'"b":1}'),
-    "lines with NaN": filled(b'{"id":NaN}\n'),
-    "UTF-16": lambda size: ('{"id":1}\n' * (size // 18)).encode("utf-16"),
+    "lines with NaN": filled(b'{"id":"a1","title":"T","year":NaN}\n'),
+    "UTF-16": lambda size: ('{"id":"a1","title":"T"}\n' * (size // 48)).encode("utf-16"),
     "zeros": filled(b"\0"),
     "many errors": filled(b"{\n"),
 }
 PACKED: dict[str, Callable[[int], bytes]] = {
     # of the size that it unpacks to
     "a bomb": lambda size: gzip.compress(b" " * (10 * size)),
-    "lines": lambda size: gzip.compress(b'{"id":1}\n' * (size // 9)),
+    "lines": lambda size: gzip.compress(b'{"id":"a1","title":"T"}\n' * (size // 24)),
 }
 CAPTIONS: dict[str, Callable[[int], bytes]] = {
     "cues": filled(b"00:01.000 --> 00:02.000\na word\n\n", b"WEBVTT\n\n"),

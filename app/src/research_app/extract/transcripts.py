@@ -43,6 +43,8 @@ SUFFIXES: dict[str, Form] = {
     ".md": "plain",
     ".txt": "plain",
 }
+# of HTML; one of many hours, each word in a tag of its own, has fewer
+MAX_TAGS = 300_000
 # those that know the second come first
 PREFERENCE: tuple[Form, ...] = ("captions", "json", "html", "plain")
 
@@ -143,6 +145,8 @@ def _finite(value: Any) -> float:
 
 def _from_html(text: str) -> list[dict[str, Any]]:
     """Paragraphs; where each is preceded by its time, they keep it."""
+    if text.count("<") > MAX_TAGS:
+        raise RefusedError(f"over {MAX_TAGS:,} tags: not a transcript")
     found: list[Cue] = []
     without_time: list[str] = []
     now: float | None = None

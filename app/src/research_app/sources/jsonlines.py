@@ -29,7 +29,7 @@ from research_app.sources.document import (
     ready,
     validated,
 )
-from research_app.sources.outcome import outcome, until_hopeless
+from research_app.sources.outcome import MAX_REFUSED, outcome, until_hopeless
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 # what an archive may unpack to; texts shrink to a third or a tenth, hardly ever to a hundredth
@@ -50,7 +50,6 @@ EMPTY = "the file is empty"
 REPLACED = "\ufffd".encode()
 
 _EMPTY_LINES = re.compile(r"\n\s*\n")
-_NO_NUMBER = re.compile(rb"\b(?:NaN|Infinity)\b")
 
 
 def _most(file: BinaryIO) -> int:
@@ -116,7 +115,7 @@ def parsed(file: BinaryIO, *, packed: bool) -> Iterator[tuple[int, dict[str, Any
 
     What is mended in a record stands in it as "mended".
     """
-    number, filled = 0, False
+    number, filled, faults = 0, False, 0
     stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
     try:
         for line in _lines(stream, _most(file) if packed else sys.maxsize):
@@ -128,6 +127,9 @@ def parsed(file: BinaryIO, *, packed: bool) -> Iterator[tuple[int, dict[str, Any
                 yield number, _record(line)
             except RefusedError as error:
                 yield number, str(error)
+                faults += 1
+                if faults > MAX_REFUSED:  # whoever asks has given up by now
+                    return
     except RefusedError as error:
         yield number + 1, str(error)
     except (gzip.BadGzipFile, EOFError, zlib.error):
@@ -157,13 +159,14 @@ def _record(line: bytes | None) -> dict[str, Any]:
     if line is None:
         raise RefusedError("the line is over 8 MiB")
     mended: list[str] = []
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        record = _without_nan(line)
-        if record is None:
-            raise RefusedError(f"not JSON: {error.msg}") from None
+    record = _without_nan(line) if b"NaN" in line or b"Infinity" in line else None
+    if record is not None:
         mended.append("NaN or Infinity stands where JSON has no number; it is left out")
+    else:
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise RefusedError(f"not JSON: {error.msg}") from None
     if not isinstance(record, dict):
         raise RefusedError("not a JSON object")
     if REPLACED in line:
@@ -173,15 +176,14 @@ def _record(line: bytes | None) -> dict[str, Any]:
 
 
 def _without_nan(line: bytes) -> Any:
-    """What a line holds that has the numbers in it that Python writes and JSON has not."""
-    if not _NO_NUMBER.search(line):
-        return None
+    """What a line holds that has numbers as Python writes them and JSON has not; else None."""
+    left_out: list[str] = []
     try:
-        found = json.loads(line, parse_constant=lambda _: None)
+        found = json.JSONDecoder(parse_constant=left_out.append).decode(line.decode())
         orjson.dumps(found)  # what cannot be handed on is not read
     except (ValueError, TypeError, RecursionError):
         return None
-    return found
+    return found if left_out else None
 
 
 def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
