@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import shared
 
+from research_app.extract import transcripts
 from research_app.extract.caption_forms import Cue, begins_captions, parsed, seconds
 from research_app.extract.captions import cues, plain, without_repetitions
 from research_app.extract.decoding import MAX_BYTES, decoded
@@ -111,6 +112,7 @@ def test_one_bad_caption_costs_one_and_is_said(time: str) -> None:
     [
         ("00:03,5 --> 00:04", 3.5),
         ("0:0:3,000 --> 0:0:4,000", 3),
+        ("00:01:03 --> 00:01:04", 63),
         ("00:00:003,000 --> 00:00:04,000", 3),
         ("00 : 00 : 03 , 000 --> 00: 00: 04,000", 3),
         ("00:00:03:250 --> 00:00:04:000", 3.25),
@@ -124,7 +126,9 @@ def test_times_of_subrip_as_they_are_written(time: str, start: float) -> None:
     assert (found, mended) == ([(1, "first"), (start, "second")], [])
 
 
-@pytest.mark.parametrize("time", ["00:00:03:12 --> 00:00:04:24", "00:00:03;12 --> 00:00:04;24"])
+@pytest.mark.parametrize(
+    "time", ["00:00:03:12 --> 00:00:04:24", "00:00:03;12 --> 00:00:04;24", "00:03;12 --> 00:04;24"]
+)
 def test_frames_are_read_to_the_second(time: str) -> None:
     found, mended = read(srt(FIRST, f"{time}\nsecond", f"{time}\nthird"))
     assert found == [(1, "first"), (3, "second"), (3, "third")]
@@ -255,6 +259,16 @@ def test_other_forms() -> None:
         ['line 7: "Dialogue: 0,soon,0:00:02.50,Default,second" is not a time; its caption is'
          " left out"],
     )  # fmt: skip
+
+
+def test_one_bad_segment_of_json_costs_one() -> None:
+    """Segments as podcasts name their parts, and as Whisper does."""
+    segments = '{"startTime": "x"}, {"startTime": 1, "body": "a"}, {"start": 2, "text": "b"}, 7'
+    found = transcripts.parsed(f'{{"segments": [{segments}]}}'.encode(), "json")
+    assert [(each["text"], each["start"]) for each in found["passages"]] == [("a b", 1)]
+    assert found["mended"] == [
+        f"segment {number} has no time or no text, and is left out" for number in (1, 4)
+    ]
 
 
 def test_of_many_faults_five_are_told() -> None:

@@ -34,9 +34,9 @@ _W3C = re.compile(rf"\s*(?P<start>{_W3C_TIME})\s*-->\s*(?P<end>{_W3C_TIME})", re
 _NEAR_TIME = r"(?:(?:\d{1,6}:)?[0-5]\d|[1-9]\d\d):[0-5]\d[.,]\d{3}(?!\d)"
 _NEAR = re.compile(rf"\s*(?P<start>{_NEAR_TIME})\s*-->\s*(?P<end>{_NEAR_TIME})(?=\s|$)", re.A)
 
-_SRT_TIME = r"(?:\d{1,6}\s?:\s?){1,2}\d{1,3}(?:\s?[.,]\s?\d{1,9}|[:;]\d{1,3})?"
+_SRT_TIME = r"(?:\d{1,6} ?: ?){1,2}\d{1,3}(?: ?[.,] ?\d{1,9}|[:;]\d{1,3})?"
 _SRT = re.compile(rf"\s*(?P<start>{_SRT_TIME})\s*-->\s*(?P<end>{_SRT_TIME})(?=\s|$)")
-_FOURTH = re.compile(r"((?:\d+\s?:\s?){2}\d+)[:;](\d{1,3})")
+_FOURTH = re.compile(r"((?:\d+ ?: ?){2}\d+):(\d{1,3})")
 
 _SBV_TIME = r"\d{1,4}:\d{1,2}:\d{1,2}\.\d{1,3}"
 _SBV = re.compile(rf"\s*(?P<start>{_SBV_TIME}),\s?(?P<end>{_SBV_TIME})\s*")
@@ -222,10 +222,11 @@ def _without_lost_number(
 
 
 def _whole(time: str) -> str:
-    """A time with four parts: thousandths where these are three digits, else frames.
+    """A time of whose four parts the last are thousandths, or frames, as behind a semicolon.
 
     How long a frame is nobody says; they are left out.
     """
+    time = time.partition(";")[0]
     parts = _FOURTH.fullmatch(time)
     if not parts:
         return time

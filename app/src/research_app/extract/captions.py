@@ -23,7 +23,7 @@ _OF_SUBRIP = frozenset(["b", "i", "u", "s", "font", "span", "br"])
 # these are also names of types and variables
 _LETTERS = frozenset(["b", "c", "i", "s", "u", "v"])
 _SPEAKER = re.compile(r"<v(?:\.[\w.-]+)?\s+([^<>]{1,100})>")
-_TURN = re.compile(r"^\s*(?:-|>>+)\s*")
+_TURN = re.compile(r"^[^\S\n]*(?:-|>>+)", re.M)
 # with its semicolon, or one of those that have a meaning without: AT&T says &copy this
 _ENTITY = re.compile(
     r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
@@ -58,7 +58,9 @@ def plain(text: str) -> str:
         text = _STYLING.sub("", text)
     if "&" in text:
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
-    return one_line(" ".join(_TURN.sub("", line) for line in text.split("\n")))
+    if "-" in text or ">" in text:
+        text = _TURN.sub("", text)
+    return one_line(text)
 
 
 def _untagged(tag: re.Match[str], closed: set[str]) -> str:
