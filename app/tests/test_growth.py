@@ -22,7 +22,8 @@ from research_app.extract import (
     references,
     transcripts,
 )
-from research_app.extract.captions import Cue, cues, plain, without_repetitions
+from research_app.extract.caption_forms import Cue
+from research_app.extract.captions import cues, plain, without_repetitions
 from research_app.extract.html_text import marked_paragraphs
 from research_app.extract.layout import Box, Line, lines_from
 from research_app.extract.pdf import join_hyphenated
@@ -112,7 +113,7 @@ def captioned(text: str) -> list[Cue]:
 
 
 def transcript(form: str) -> Work:
-    return refusing(lambda text: transcripts.passages(text.encode(), form))  # type: ignore[arg-type]
+    return refusing(lambda text: transcripts.parsed(text.encode(), form))  # type: ignore[arg-type]
 
 
 def said(word: str) -> Make:

@@ -16,7 +16,7 @@ from reading import AtHand, reading
 from shared_data import shared
 
 from research_app.extract import media
-from research_app.extract.captions import Cue
+from research_app.extract.caption_forms import Cue
 from research_app.extract.kinds import KINDS
 from research_app.files import FileStore
 from research_app.pictures import WIDTH, Pictures, small

@@ -13,7 +13,7 @@ from local_web import LocalWeb, answer, fetcher, local_web
 from shared_data import shared
 
 from research_app.extract.html_text import without_tags
-from research_app.extract.transcripts import Form, paragraphs, passages
+from research_app.extract.transcripts import Form, paragraphs, parsed
 from research_app.sources import open_source
 from research_app.sources.document import Candidate, RefusedError
 from research_app.sources.podcast_feed import parse
@@ -114,7 +114,7 @@ TRANSCRIPTS: list[tuple[str, Form, list[tuple[str, float | None]]]] = [
 def test_forms_of_transcripts(
     text: str, form: Form, expected: list[tuple[str, float | None]]
 ) -> None:
-    found = passages(text.encode(), form)
+    found = parsed(text.encode(), form)["passages"]
     assert [(each["text"], each.get("start")) for each in found] == expected
 
 
@@ -135,7 +135,7 @@ BAD_TRANSCRIPTS: list[tuple[bytes, Form, str]] = [
 @pytest.mark.parametrize(("content", "form", "reason"), BAD_TRANSCRIPTS)
 def test_transcripts_that_are_none(content: bytes, form: Form, reason: str) -> None:
     with pytest.raises(RefusedError, match=reason):
-        passages(content, form)
+        parsed(content, form)
 
 
 def test_hostile_texts_take_no_time() -> None:

@@ -45,7 +45,7 @@ BAD_RECORDS = [
     ({"title": "B", "srt": "a.srt"}, "no id"),
     ({"id": "b", "srt": "a.srt"}, "no title"),
     ({"id": "b", "title": "B", "srt": "empty.srt"}, "the file is empty"),
-    ({"id": "b", "title": "B", "srt": "broken.srt"}, 'line 2: "00:00:xx --> 1" is not a time'),
+    ({"id": "b", "title": "B", "srt": "broken.srt"}, 'no captions: none of them can be read (line 2'),
     ({"id": "b", "title": "B", "srt": "picture.srt"}, "not a text, whatever its name says"),
     ({"id": "b", "title": "B", "srt": "folder.srt"}, "its captions are not there"),
     ({"id": "b", "title": "B", "srt": "a.srt", "url": "javascript:x"}, "url: is not an http"),
@@ -70,7 +70,7 @@ def test_captions_without_a_catalogue(tmp_path: Path) -> None:
     (tmp_path / "03_What-is-a-zebra.en-US.srt").write_text(SRT)
     (tmp_path / "bad.vtt").write_text("WEBVTT\n\nx --> y")
     found = loaded(open_source(tmp_path, "paper").candidates)
-    assert found["bad.vtt"] == 'line 3: "x --> y" is not a time'
+    assert found["bad.vtt"] == "no captions: there is not one in it"
     good = found["03_What-is-a-zebra.en-US.srt"]
     assert isinstance(good, dict)
     assert (good["title"], good["kind"], good["language"]) == ("What is a zebra", "video", "en-US")
@@ -78,6 +78,16 @@ def test_captions_without_a_catalogue(tmp_path: Path) -> None:
         open_source(tmp_path / "03_What-is-a-zebra.en-US.srt", "podcast").candidates
     )
     assert alone == good | {"kind": "podcast"}
+
+
+def test_a_recording_with_one_bad_caption_is_taken_and_that_is_said(tmp_path: Path) -> None:
+    bad = "\n\n2\n00:00:0x,000 --> 00:00:04,000\nlost"
+    (tmp_path / "a.srt").write_text(SRT + bad)
+    (found,) = documents(open_source(tmp_path, "video").candidates)
+    assert found["passages"] == ({"text": "Zebras count their stripes.", "start": 1.0},)
+    assert found["mended"] == [
+        'line 7: "00:00:0x,000 --> 00:00:04,000" is not a time; its caption is left out'
+    ]
 
 
 def test_a_folder_of_anything(tmp_path: Path) -> None:

@@ -5,4 +5,4 @@
 EXTRACTION = 2
 
 # The same for captions, transcripts and how they are cut into passages.
-TRANSCRIPTION = 1
+TRANSCRIPTION = 2

@@ -1,132 +1,79 @@
-"""Captions and transcripts with times: WebVTT and SRT as they are found, sloppy ones included."""
+"""The words of captions: without markup, and without what rolling captions say again."""
 
 from __future__ import annotations
 
-import codecs
 import html
 import re
-from dataclasses import dataclass
-from itertools import pairwise
 
+from research_app.extract.caption_forms import Cue, parsed
+from research_app.extract.mending import Faults
 from research_app.plain_text import one_line
 from research_app.refusal import RefusedError
 
-MAX_BYTES = 8 * 2**20
-MAX_LINE = 10_000
-
-_BREAK = re.compile(r"\r\n|\r|\n")
-_TIME = r"(?:\d+:)?\d{1,2}:\d{1,2}(?:[.,]\d+)?"
-_TIMING = re.compile(rf"\s*(?P<start>{_TIME})\s*-->\s*(?P<end>{_TIME})(?=\s|$)")
-_NUMBER = re.compile(r"\d+")
 _STYLING = re.compile(r"\{\\[^{}]*\}|\{[biu]\}", re.I)  # SubStation marks in SRT files
 # a tag begins with its name, or is a time; what people say of numbers does neither
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.]+>")
+_TAG = re.compile(
+    r"<(?P<end>/?)(?P<name>[A-Za-z]{1,8})(?:[.\s/][^<>]*)?>"
+    r"|<\s{0,3}\d{1,9}(?::\d{1,9}){1,2}(?:\.\d{1,9})?\s{0,3}>"
+)
+_ENDS = re.compile(r"</([A-Za-z]{1,8})\s*>")
+# W3C's in lower case, SubRip's in any; every other name is a word, as in List<String>
+_OF_W3C = frozenset(["c", "v", "lang", "ruby", "rt"])
+_OF_SUBRIP = frozenset(["b", "i", "u", "s", "font", "span", "br"])
+# these are also names of types and variables
+_LETTERS = frozenset(["b", "c", "i", "s", "u", "v"])
 _SPEAKER = re.compile(r"<v(?:\.[\w.-]+)?\s+([^<>]{1,100})>")
-_TURN = re.compile(r"^\s*(?:-|>>+)\s*")
-
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+_TURN = re.compile(r"^[^\S\n]*(?:-|>>+)", re.M)
+# with its semicolon, or one of those that have a meaning without: AT&T says &copy this
+_ENTITY = re.compile(
+    r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+    r"|&(?:amp|lt|gt|nbsp|quot)(?![A-Za-z0-9=])"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """Some words, and the seconds in which they are said."""
+def cues(text: str, faults: Faults | None = None) -> list[Cue]:
+    """The captions of a file, without markup and repetitions, and without those of no word.
 
-    start: float
-    end: float
-    text: str
-
-
-def decode(content: bytes, charset: str | None = None) -> str:
-    """The text of a file that does not say how it is encoded, or says it wrongly."""
-    if len(content) > MAX_BYTES:
-        raise RefusedError(f"larger than {MAX_BYTES // 2**20} MiB: not a transcript")
-    if not content.strip():
-        raise RefusedError("the file is empty")
-    for mark, encoding in MARKS:
-        if content.startswith(mark):
-            return _decoded(content, encoding).removeprefix("\ufeff")
-    if b"\0" in content:
-        return _without_mark(content)
-    for encoding in filter(None, ("utf-8", charset, "cp1252")):
-        try:
-            return content.decode(encoding)
-        except (UnicodeDecodeError, LookupError):
-            continue
-    return content.decode("latin-1")
-
-
-def _decoded(content: bytes, encoding: str) -> str:
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError:
-        raise RefusedError(f"damaged: it says that it is {encoding.upper()}, and is not") from None
-
-
-def _without_mark(content: bytes) -> str:
-    """UTF-16 whose mark was lost: every second byte of Latin text is zero."""
-    for encoding, zeros in (("utf-16-le", content[1:400:2]), ("utf-16-be", content[:400:2])):
-        if zeros and zeros.count(0) > 0.7 * len(zeros):
-            return _decoded(content, encoding)
-    raise RefusedError("not a text, whatever its name says")
-
-
-def cues(text: str) -> list[Cue]:
-    """The captions of a WebVTT or SRT file, without markup and repetitions."""
-    lines = _BREAK.split(text.lstrip("\ufeff\n\r\t "))
-    times = _times(lines)
-    if not times:
-        raise RefusedError("not captions: there is no time (00:00:01.000 --> 00:00:02.000) in it")
-    blank_ends = lines[0].startswith("WEBVTT")
-    found = []
-    for (at, start, end), following in pairwise([*times, (len(lines), 0.0, 0.0)]):
-        words = plain(_words_of(lines[at + 1 : following[0]], blank_ends))
-        if words:
-            found.append(Cue(start, max(start, end), words))
-    if not found:
-        raise RefusedError("not captions: there are times in it, and no words")
-    return without_repetitions(found)
-
-
-def _times(lines: list[str]) -> list[tuple[int, float, float]]:
-    """Where the lines of times are, and what they say."""
-    times = []
-    for at, line in enumerate(lines):
-        if len(line) > MAX_LINE:
-            raise RefusedError(f"line {at + 1}: longer than a caption can be")
-        if "-->" in line:
-            found = _TIMING.match(line)
-            if not found:
-                raise RefusedError(f'line {at + 1}: "{one_line(line)[:60]}" is not a time')
-            times.append((at, seconds(found["start"]), seconds(found["end"])))
-    return times
-
-
-def _words_of(lines: list[str], blank_ends: bool) -> str:
-    """The words of one caption; an empty line ends them in WebVTT, and not always in SRT.
-
-    A line with a space in it is not empty: YouTube's captions have one above their words.
+    :param faults: takes what was wrong and cost a caption, or was repaired
+    :raises RefusedError: there is none
     """
-    if blank_ends and "" in lines:
-        lines = lines[: lines.index("")]
-    lines = lines[: next((at for at in range(len(lines), 0, -1) if lines[at - 1].strip()), 0)]
-    if lines and _NUMBER.fullmatch(lines[-1].strip()):
-        alone = len(lines) > 1 and not lines[-2].strip()
-        if alone or not blank_ends:
-            lines = lines[:-1]  # the number of the next one
-    return "\n".join(lines)
+    faults = faults if faults is not None else Faults()
+    timed = parsed(text, faults)
+    found = [Cue(cue.start, cue.end, words) for cue in timed if (words := plain(cue.text))]
+    if found:
+        return without_repetitions(found)
+    if faults.count and not timed:
+        raise RefusedError(f"no captions: none of them can be read ({faults.sentences[0]})")
+    what = "there are times in it, and no words" if timed else "there is not one in it"
+    raise RefusedError(f"no captions: {what}")
 
 
 def plain(text: str) -> str:
     """The words of a caption: no markup, the speaker's name before what is said."""
-    named = _SPEAKER.sub(r"\1: ", text)
-    unstyled = html.unescape(_STYLING.sub("", _TAG.sub("", named)))
-    return one_line(" ".join(_TURN.sub("", line) for line in unstyled.split("\n")))
+    if "<" in text:
+        text = _SPEAKER.sub(r"\1: ", text)
+        closed = {name.lower() for name in _ENDS.findall(text)}
+        text = _TAG.sub(lambda tag: _untagged(tag, closed), text)
+    if "{" in text:
+        text = _STYLING.sub("", text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    if "-" in text or ">" in text:
+        text = _TURN.sub("", text)
+    return one_line(text)
+
+
+def _untagged(tag: re.Match[str], closed: set[str]) -> str:
+    """What stands for a tag: nothing, an end of line, or itself where it is a word."""
+    if tag["name"] is None:  # a time
+        return ""
+    name = tag["name"].lower()
+    if name not in _OF_SUBRIP and tag["name"] not in _OF_W3C:
+        return tag[0]
+    before = tag.string[tag.start() - 1 : tag.start()]
+    if name in _LETTERS and not tag["end"] and before.isalnum() and name not in closed:
+        return tag[0]  # vector<c>
+    return "\n" if name == "br" else ""
 
 
 def without_repetitions(found: list[Cue]) -> list[Cue]:
@@ -167,11 +114,3 @@ def _borders(words: list[str]) -> list[int]:
         count += words[at] == words[count]
         found[at] = count
     return found
-
-
-def seconds(time: str) -> float:
-    """Seconds of a time as people write it: 1:02:03.5, 02:03,500, 83."""
-    total = 0.0
-    for part in time.strip().replace(",", ".").split(":"):
-        total = total * 60 + float(part)
-    return total

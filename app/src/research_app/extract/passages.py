@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from research_app.extract.captions import Cue
+from research_app.extract.caption_forms import Cue
 
 WORDS = 80  # from here on the end of a sentence ends the passage
 MAX_WORDS = 200

@@ -43,7 +43,7 @@ def _arxiv(file: BinaryIO, _: dict[str, Any]) -> Iterator[Any]:
 
 
 def _transcript(file: BinaryIO, options: dict[str, Any]) -> Iterator[Any]:
-    yield transcripts.passages(file.read(), options["form"], options.get("charset"))
+    yield transcripts.parsed(file.read(), options["form"], options.get("charset"))
 
 
 def _bibtex(file: BinaryIO, _: dict[str, Any]) -> Iterator[Any]:

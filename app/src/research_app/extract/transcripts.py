@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -9,8 +10,11 @@ from typing import Any, Literal
 
 import orjson
 
-from research_app.extract.captions import Cue, cues, decode, seconds
+from research_app.extract.caption_forms import Cue, seconds
+from research_app.extract.captions import cues
+from research_app.extract.decoding import decoded
 from research_app.extract.html_text import marked_paragraphs
+from research_app.extract.mending import Faults
 from research_app.extract.passages import from_cues, from_paragraphs
 from research_app.plain_text import one_line
 from research_app.refusal import RefusedError
@@ -30,6 +34,9 @@ MEDIA_TYPES: dict[str, Form] = {
 SUFFIXES: dict[str, Form] = {
     ".vtt": "captions",
     ".srt": "captions",
+    ".sbv": "captions",
+    ".ass": "captions",
+    ".ssa": "captions",
     ".json": "json",
     ".html": "html",
     ".htm": "html",
@@ -38,6 +45,8 @@ SUFFIXES: dict[str, Form] = {
 }
 # those that know the second come first
 PREFERENCE: tuple[Form, ...] = ("captions", "json", "html", "plain")
+
+NO_SEGMENTS = "not a transcript: it has no segments with a time and a text"
 
 _RULE = re.compile(r"^---[^\S\n]*$", re.M)
 _EMPTY_LINES = re.compile(r"\n[ \t]*\n")
@@ -54,17 +63,25 @@ def form_of(name: str, media_type: str = "") -> Form | None:
     return known or SUFFIXES.get(PurePosixPath(name).suffix.lower())
 
 
-def passages(content: bytes, form: Form, charset: str | None = None) -> list[dict[str, Any]]:
-    """A transcript as passages, with their second where it knows it."""
-    text = decode(content, charset)
+def parsed(content: bytes, form: Form, charset: str | None = None) -> dict[str, list[Any]]:
+    """A transcript as "passages", with their second where it knows it, and what is "mended".
+
+    :param charset: what a server says of its encoding
+    :raises RefusedError: it has no words, or is no transcript
+    """
+    faults = Faults()
+    text = decoded(content, faults, charset)
     if form == "captions":
-        return from_cues(cues(text))
-    if form == "json":
-        return from_cues(_from_json(text))
-    found = _from_html(text) if form == "html" else from_paragraphs(paragraphs(text))
+        found = from_cues(cues(text, faults))
+    elif form == "json":
+        found = from_cues(_from_json(text, faults))
+    elif form == "html":
+        found = _from_html(text)
+    else:
+        found = from_paragraphs(paragraphs(text))
     if not found:
         raise RefusedError("the transcript has no words")
-    return found
+    return {"passages": found, "mended": faults.sentences}
 
 
 def paragraphs(text: str) -> list[str]:
@@ -81,29 +98,47 @@ def _without_front_matter(text: str) -> str:
     return text[second.end() :] if second else text
 
 
-def _from_json(text: str) -> list[Cue]:
-    """The form of podcastindex.org: segments with startTime, endTime, speaker and body."""
+def _from_json(text: str, faults: Faults) -> list[Cue]:
+    """The form of podcastindex.org: segments with startTime, endTime, speaker and body.
+
+    Whisper calls these start, end and text.
+    """
     try:
         segments = orjson.loads(text)["segments"]
-        found = list(_spoken(segments))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
-        raise RefusedError("not a transcript: it has no segments with a time and a text") from None
-    if not found:
-        raise RefusedError("the transcript has no words")
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        segments = None
+    if not isinstance(segments, list):
+        raise RefusedError(NO_SEGMENTS)
+    found = list(_spoken(segments, faults))
+    if not found and faults.count:
+        raise RefusedError(NO_SEGMENTS)
     return found
 
 
-def _spoken(segments: list[dict[str, Any]]) -> Iterator[Cue]:
-    speaker = ""
-    for segment in segments:
-        words = one_line(segment["body"])
-        start = max(0.0, float(segment["startTime"]))
-        end = float(segment.get("endTime") or start)
-        if segment.get("speaker", speaker) != speaker:
-            speaker = segment["speaker"]
-            words = f"{one_line(speaker)}: {words}"
+def _spoken(segments: list[Any], faults: Faults) -> Iterator[Cue]:
+    before = ""
+    for number, segment in enumerate(segments, 1):
+        try:
+            words = one_line(segment.get("body", segment.get("text")))
+            start = max(0.0, _finite(segment.get("startTime", segment.get("start"))))
+            end = _finite(segment.get("endTime", segment.get("end")) or start)
+            speaker = one_line(segment.get("speaker") or before)
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            faults.add(f"segment {number} has no time or no text, and is left out")
+            continue
+        if words and speaker != before:
+            words = f"{speaker}: {words}"
+            before = speaker
         if words:
             yield Cue(start, max(start, end), words)
+
+
+def _finite(value: Any) -> float:
+    """A number of seconds; ValueError or TypeError where it is none."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _from_html(text: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException, ElementTree
 from pydantic import TypeAdapter, ValidationError
 
-from research_app.extract.captions import seconds
+from research_app.extract.caption_forms import seconds
 from research_app.extract.extraction import MALFORMED, Document, Extraction
 from research_app.extract.html_text import without_tags
 from research_app.extract.transcripts import PREFERENCE, Form, form_of

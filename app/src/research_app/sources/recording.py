@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from research_app.extract import TRANSCRIPTION, media
-from research_app.extract.captions import MAX_BYTES
+from research_app.extract.decoding import MAX_BYTES
 from research_app.extract.passages import from_cues
 from research_app.extract.transcripts import Form
 from research_app.files import FileStore
@@ -131,9 +131,11 @@ class _Loading:
         """The document."""
         recording = self._recording
         found = {**recording.fields, "id": recording.id, "kind": recording.kind}
+        mended: list[str] = []
         validated(found)
         if recording.transcript:
-            found["passages"] = _passages(recording.transcript, self._tools)
+            read = _transcript(recording.transcript, self._tools)
+            found["passages"], mended = read["passages"], read["mended"]
         heard = "passages" in found
         if recording.media:
             found |= self._of_the_file(recording.media, heard)
@@ -143,7 +145,8 @@ class _Loading:
             found["duration"] = found["passages"][-1].get("end")
         if "thumbnail" not in found and recording.picture and self._tools.pictures:
             found |= self._kept(self._tools.pictures.at(recording.picture))
-        return validated(found).stored()
+        stored = validated(found).stored()
+        return {**stored, "mended": mended} if mended else stored
 
     def _of_the_file(self, path: Path, heard: bool) -> dict[str, Any]:
         found = self._seen(path)
@@ -176,7 +179,8 @@ class _Loading:
         return {"thumbnail": self._files.put(picture, ".jpg")} if picture else {}
 
 
-def _passages(transcript: Transcript, tools: Tools) -> Any:
+def _transcript(transcript: Transcript, tools: Tools) -> Any:
+    """Its "passages", and what in it is "mended"."""
     ask = partial(tools.extraction.ask, "transcript", form=transcript.form)
     if isinstance(transcript.place, Path):
         return ask(_content(transcript.place))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from research_app.extract.captions import Cue
+from research_app.extract.caption_forms import Cue
 
 
 class Recogniser(Protocol):

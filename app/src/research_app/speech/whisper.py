@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from research_app.extract.captions import Cue
+from research_app.extract.caption_forms import Cue
 from research_app.extract.extraction import MALFORMED, OWN, Extraction
 from research_app.extract.media import check
 from research_app.plain_text import one_line
