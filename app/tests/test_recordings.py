@@ -9,6 +9,7 @@ from loading import documents, loaded
 from shared_data import shared
 
 from research_app.sources import open_source
+from research_app.sources.caption_names import best, of_each, understood
 from research_app.sources.document import Candidate, Refusal
 from research_app.sources.recording_folder import title_of
 
@@ -45,7 +46,10 @@ BAD_RECORDS = [
     ({"title": "B", "srt": "a.srt"}, "no id"),
     ({"id": "b", "srt": "a.srt"}, "no title"),
     ({"id": "b", "title": "B", "srt": "empty.srt"}, "the file is empty"),
-    ({"id": "b", "title": "B", "srt": "broken.srt"}, 'no captions: none of them can be read (line 2'),
+    (
+        {"id": "b", "title": "B", "srt": "broken.srt"},
+        "no captions: none of them can be read (line 2: ",
+    ),
     ({"id": "b", "title": "B", "srt": "picture.srt"}, "not a text, whatever its name says"),
     ({"id": "b", "title": "B", "srt": "folder.srt"}, "its captions are not there"),
     ({"id": "b", "title": "B", "srt": "a.srt", "url": "javascript:x"}, "url: is not an http"),
@@ -88,6 +92,89 @@ def test_a_recording_with_one_bad_caption_is_taken_and_that_is_said(tmp_path: Pa
     assert found["mended"] == [
         'line 7: "00:00:0x,000 --> 00:00:04,000" is not a time; its caption is left out'
     ]
+
+
+NAMES = [
+    ("lecture.vtt", "lecture", ""),
+    ("lecture.en.vtt", "lecture", "en"),
+    ("lecture.EN.vtt", "lecture", "en"),
+    ("lecture.en_US.vtt", "lecture", "en-US"),
+    ("lecture.zh-hant-tw.srt", "lecture", "zh-Hant-TW"),
+    ("lecture.es-419.srt", "lecture", "es-419"),
+    ("lecture.eng.srt", "lecture", "en"),
+    ("lecture.German.srt", "lecture", "de"),
+    ("lecture.en.sdh.vtt", "lecture", "en"),
+    ("lecture.en-sdh.vtt", "lecture", "en"),
+    ("lecture.en.hi.vtt", "lecture", "en"),
+    ("lecture.hi.vtt", "lecture", "hi"),
+    ("lecture.mp4.vtt", "lecture", ""),
+    ("lecture.wav.en.vtt", "lecture", "en"),
+    ("lecture.en.mp4.vtt", "lecture", "en"),
+    ("lecture.en-orig.vtt", "lecture", "en"),
+    ("lecture.auto.en.vtt", "lecture", "en"),
+    ("lecture 1.2.vtt", "lecture 1.2", ""),
+    ("what is.the.vtt", "what is.the", ""),
+    ("en.vtt", "en", ""),
+    (".en.vtt", ".en", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "base", "language"), NAMES)
+def test_what_the_name_of_captions_says(name: str, base: str, language: str) -> None:
+    found = understood(Path(name))
+    assert (found.base, found.language) == (base, language)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, base, _ in NAMES if base == "lecture"],
+)
+def test_a_recording_and_its_captions_are_one(name: str) -> None:
+    recording = Path("lecture.mp4")
+    assert [path for path, _ in of_each([recording], [Path(name)])[recording]] == [Path(name)]
+
+
+def test_whose_captions_are() -> None:
+    names = ("a.wav", "a.mp4", "a.en.mp4", "u\u0308.mp4")
+    recordings = [Path(name) for name in names]
+    captions = [Path(f"{name}.vtt") for name in ("a.wav", "a.de", "a.en", "b", "\u00fc")]
+    found = of_each(recordings, captions)
+    assert {path.name: [each.stem for each, _ in named] for path, named in found.items()} == {
+        "a.wav": ["a.wav", "a.de"],
+        "a.mp4": ["a.de"],
+        "a.en.mp4": ["a.en"],
+        "u\u0308.mp4": ["\u00fc"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "spoken", "chosen"),
+    [
+        (["a.en.vtt", "a.vtt", "a.de.vtt"], "", "a.vtt"),
+        (["a.de.vtt", "a.en.vtt", "a.fr.vtt"], "", "a.en.vtt"),
+        (["a.fr.vtt", "a.de.vtt"], "", "a.de.vtt"),
+        (["a.vtt", "a.en.vtt", "a.de.vtt"], "de-AT", "a.de.vtt"),
+        (["a.vtt", "a.en.vtt", "a.ger.vtt"], "German", "a.ger.vtt"),
+        (["a.en.auto.vtt", "a.en-GB.vtt"], "en", "a.en-GB.vtt"),
+        (["a.en.auto.vtt", "a.de.vtt"], "en", "a.en.auto.vtt"),
+        (["a.en.forced.vtt", "a.de.vtt"], "en", "a.de.vtt"),
+        (["a.srt", "a.vtt"], "", "a.vtt"),
+        (["a.en.srt", "a.en.sdh.vtt"], "", "a.en.sdh.vtt"),
+    ],
+)
+def test_which_captions_of_several_are_taken(names: list[str], spoken: str, chosen: str) -> None:
+    recording = Path("a.mp4")
+    found = of_each([recording], [Path(name) for name in names])[recording]
+    assert best(found, spoken)[0].name == chosen
+
+
+def test_a_catalogue_that_names_captions_in_several_languages(tmp_path: Path) -> None:
+    (tmp_path / "a.en.srt").write_text(SRT)
+    (tmp_path / "a.de.srt").write_text(SRT.replace("Zebras count", "Zebras rechnen"))
+    record = {"id": "a", "title": "A", "captions": ["a.en.srt", "a.de.srt"], "language": "de"}
+    (found,) = documents(open_source(catalogue(tmp_path, record), "video").candidates)
+    assert found["passages"][0]["text"].startswith("Zebras rechnen")
+    assert len(documents(open_source(tmp_path, "video").candidates)) == 1
 
 
 def test_a_folder_of_anything(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def ingest(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="A folder of anything, a PDF, JSON lines, a recording, captions (.vtt, .srt), a"
+            help="A folder of anything, a PDF, JSON lines, a recording, captions (.vtt, .srt, …), a"
             " podcast's feed or its address, a video or a list of videos on YouTube.",
         ),
     ],

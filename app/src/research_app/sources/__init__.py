@@ -84,7 +84,8 @@ def _file(path: Path, kind: Kind, tools: Tools) -> Source:
         if path.name.lower().endswith(suffixes):
             return Source(read(), batch, total=total)
     raise UnknownSourceError(
-        f"{path}: give a .jsonl, .jsonl.gz or .bib file, a PDF, a recording, captions (.vtt, .srt),"
+        f"{path}: give a .jsonl, .jsonl.gz or .bib file, a PDF, a recording, captions (.vtt, .srt,"
+        " .sbv, .ass, .ssa),"
         " a podcast's feed (.rss, .xml), arxiv:NUMBER or arxiv:WORDS, or a directory"
     )
 

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from research_app.extract.media import AUDIO, VIDEO
+from research_app.extract.media import AUDIO
 from research_app.sources import jsonlines
+from research_app.sources.caption_names import CAPTIONS, MEDIA, best, understood
 from research_app.sources.document import Candidate, Kind, Refusal, RefusedError
 from research_app.sources.outcome import outcome, until_hopeless
 from research_app.sources.recording import (
-    CAPTIONS,
     Recording,
     Transcript,
     candidate,
@@ -24,7 +24,6 @@ from research_app.sources.tools import Tools
 
 # what names a file of a recording; the better captions first
 KEYS = ("captions", "vtt", "srt", "file", "media", "video", "audio")
-MEDIA = (*VIDEO, *AUDIO)
 
 
 def is_catalogue(path: Path, tools: Tools) -> bool:
@@ -59,18 +58,18 @@ def claimed(path: Path, tools: Tools) -> set[Path]:
 
 
 def _named(record: dict[str, Any], suffixes: tuple[str, ...]) -> list[str]:
+    """The files of a kind that a record names, one or a list of them under each key."""
     values = (record.get(key) for key in KEYS)
-    return [v for v in values if isinstance(v, str) and v.lower().endswith(suffixes)]
+    names = (name for value in values for name in (value if isinstance(value, list) else [value]))
+    return [n for n in names if isinstance(n, str) and n.lower().endswith(suffixes)]
 
 
-def _there(names: list[str], folder: Path, what: str) -> Path | None:
-    """The first of some files that is there; one of them has to be."""
-    for name in names:
-        if (path := inside(folder, name)).is_file():
-            return path
-    if names:
+def _there(names: list[str], folder: Path, what: str) -> list[Path]:
+    """Those of some files that are there; one of them has to be."""
+    found = [path for name in names if (path := inside(folder, name)).is_file()]
+    if names and not found:
         raise RefusedError(f"its {what} not there: {' or '.join(names)[:300]}")
-    return None
+    return found
 
 
 def _candidate(
@@ -80,8 +79,10 @@ def _candidate(
 
 
 def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) -> Recording:
-    media = _there(_named(record, MEDIA), folder, "recording is")
-    captions = _there(_named(record, CAPTIONS), folder, "captions are")
+    media = next(iter(_there(_named(record, MEDIA), folder, "recording is")), None)
+    there = _there(_named(record, CAPTIONS), folder, "captions are")
+    named = [(path, understood(path)) for path in there]
+    captions = best(named, str(record.get("language", "")))[0] if named else None
     usual: Kind = "podcast" if media and media.suffix.lower() in AUDIO else "video"
     fields = jsonlines.fields(record, media_kind(kind, usual))
     for key in ("file", "thumbnail"):  # keys of the file store, which a catalogue cannot know

@@ -34,7 +34,6 @@ from research_app.speech import Recogniser
 
 MAX_MEDIA_BYTES = 16 * 2**30
 LONGEST_CHARSET = 40
-CAPTIONS = (".vtt", ".srt")  # the better one first: it may say who speaks
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from research_app.extract.media import AUDIO, VIDEO
+from research_app.extract.media import AUDIO
+from research_app.sources.caption_names import (
+    CAPTIONS,
+    MEDIA,
+    Named,
+    best,
+    of_each,
+    understood,
+)
 from research_app.sources.document import Candidate, Kind, Refusal
 from research_app.sources.outcome import outcome
 from research_app.sources.pdf_folder import read_metadata
 from research_app.sources.recording import (
-    CAPTIONS,
     Recording,
     Transcript,
     candidate,
@@ -22,9 +29,7 @@ from research_app.sources.recording import (
 )
 from research_app.sources.tools import Tools
 
-SUFFIXES = (*CAPTIONS, *VIDEO, *AUDIO)
-
-_LANGUAGE = re.compile(r"\.(?P<language>[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?)$")
+SUFFIXES = (*CAPTIONS, *MEDIA)
 
 
 def read(
@@ -34,30 +39,13 @@ def read(
     folder = _Folder(root, kind, tools)
     used: set[Path] = set()
     for path in files:
-        if path.suffix.lower() in (*VIDEO, *AUDIO):
-            beside = captions_of(path)
-            used.update(beside)
-            yield folder.taken(path, path, beside[0] if beside else None)
+        if path.suffix.lower() in MEDIA:
+            beside = folder.beside(path)
+            used.update(captions for captions, _ in beside)
+            yield folder.taken(path, path, beside)
     for path in files:
         if path.suffix.lower() in CAPTIONS and path not in used:
-            yield folder.taken(path, None, path)
-
-
-def captions_of(media: Path) -> list[Path]:
-    """The captions beside a recording, the best first: without a language, in English, others."""
-    found = [
-        path
-        for path in media.parent.iterdir()
-        if path.suffix.lower() in CAPTIONS
-        and (path.stem == media.stem or _split(path)[0] == media.stem)
-    ]
-
-    def order(path: Path) -> tuple[bool, bool, int, str]:
-        language = _split(path)[1] if path.stem != media.stem else ""
-        english = language.startswith("en")
-        return bool(language), not english, CAPTIONS.index(path.suffix.lower()), language
-
-    return sorted(found, key=order)
+            yield folder.taken(path, None, [(path, understood(path))])
 
 
 class _Folder:
@@ -68,19 +56,32 @@ class _Folder:
         self._kind = kind
         self._tools = tools
         self._known: dict[Path, dict[str, dict[str, Any]]] = {}
+        self._beside: dict[Path, dict[Path, list[Named]]] = {}
 
-    def taken(self, path: Path, media: Path | None, captions: Path | None) -> Candidate | Refusal:
+    def beside(self, media: Path) -> list[Named]:
+        """The captions of a recording that lie in its folder."""
+        folder = media.parent
+        if folder not in self._beside:
+            there = sorted(path for path in folder.iterdir() if path.is_file())
+            recordings = [path for path in there if path.suffix.lower() in MEDIA]
+            captions = [path for path in there if path.suffix.lower() in CAPTIONS]
+            self._beside[folder] = of_each(recordings, captions)
+        return self._beside[folder].get(media, [])
+
+    def taken(self, path: Path, media: Path | None, captions: list[Named]) -> Candidate | Refusal:
         """A recording by the file that it is known by."""
         source = str(path.relative_to(self._root))
         return outcome(source, partial(self._candidate, path, source, media, captions))
 
     def _candidate(
-        self, path: Path, source: str, media: Path | None, captions: Path | None
+        self, path: Path, source: str, media: Path | None, found: list[Named]
     ) -> Candidate:
-        stem, language = _split(captions) if captions else (path.stem, "")
-        described = {"title": title_of(media.stem if media else stem)} | self._written_of(path)
-        if language:
-            described.setdefault("language", language)
+        written = self._written_of(path)
+        captions, name = best(found, str(written.get("language", ""))) if found else (None, None)
+        stem = name.base if name and not media else path.stem
+        described = {"title": title_of(stem)} | written
+        if name and name.language:
+            described.setdefault("language", name.language)
         usual: Kind = "podcast" if path.suffix.lower() in AUDIO else "video"
         recording = Recording(
             str(described.get("id") or identity("recording", path)),
@@ -97,12 +98,6 @@ class _Folder:
         if folder not in self._known:
             self._known[folder] = read_metadata(folder, self._tools.extraction)
         return self._known[folder].get(path.name, {})
-
-
-def _split(captions: Path) -> tuple[str, str]:
-    """The name of a captions file, and the language that is a part of it."""
-    found = _LANGUAGE.search(captions.stem)
-    return (captions.stem[: found.start()], found["language"]) if found else (captions.stem, "")
 
 
 def title_of(stem: str) -> str:
