@@ -20,11 +20,13 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData, UploadFile
 
 from research_app.auth import User, require
+from research_app.extract.caption_forms import begins_captions
 from research_app.forms import form_of
 from research_app.inbox import Inbox
 from research_app.jobs.record import JobsFullError, JobsUnavailableError
 from research_app.services import Services
 from research_app.sources import UnknownSourceError, open_source
+from research_app.sources.caption_names import CAPTIONS
 from research_app.sources.document import KINDS, Kind
 
 logger = logging.getLogger(__name__)
@@ -56,17 +58,6 @@ def _is_json_lines(head: bytes) -> bool:
         return False
 
 
-def _is_captions(head: bytes) -> bool:
-    return head.removeprefix(b"\xef\xbb\xbf").startswith(b"WEBVTT")
-
-
-_SRT = re.compile(rb"\d+\s*\r?\n\d{1,2}:\d\d:\d\d[,.]\d{1,3} --> ")
-
-
-def _is_subtitles(head: bytes) -> bool:
-    return _SRT.match(head.removeprefix(b"\xef\xbb\xbf").lstrip()) is not None
-
-
 def _is_bibtex(head: bytes) -> bool:
     return re.search(rb"^[^\S\n]*@[A-Za-z]+\s*[{(]", head, re.MULTILINE) is not None
 
@@ -96,8 +87,7 @@ TYPES: dict[str, Callable[[bytes], bool]] = {
     ".pdf": lambda head: b"%PDF-" in head[:1024],
     ".jsonl": _is_json_lines,
     ".jsonl.gz": lambda head: head.startswith(b"\x1f\x8b\x08"),
-    ".vtt": _is_captions,
-    ".srt": _is_subtitles,
+    **dict.fromkeys(CAPTIONS, begins_captions),
     ".bib": _is_bibtex,
     ".rss": _is_feed,
     ".xml": _is_feed,
