@@ -11,6 +11,7 @@ from local_web import LocalWeb, answer, fetcher, local_web
 
 from research_app.refusal import RefusedError
 from research_app.sources import open_source, youtube
+from research_app.sources.document import Candidate, Refusal, Total
 from research_app.sources.tools import Tools
 from research_app.sources.youtube import YtDlp, captions, is_youtube, read_address
 
@@ -117,6 +118,19 @@ def track(name: str, form: str = "vtt") -> list[dict[str, str]]:
         ({"subtitles": {"en": track("a", "srt")}}, ("en", "a")),
         ({"subtitles": {"live_chat": [{"ext": "json", "url": "x"}]}}, ("", "")),
         ({"subtitles": None}, ("", "")),
+        (
+            {
+                "language": "en",
+                "subtitles": {"de": track("a")},
+                "automatic_captions": {"en": track("b")},
+            },
+            ("en", "b"),
+        ),
+        (
+            {"subtitles": {"en": track("a")}, "automatic_captions": {"de-orig": track("b")}},
+            ("de-orig", "b"),
+        ),
+        ({"language": "en", "subtitles": {"de": track("a"), "en": None}}, ("de", "a")),
     ],
 )
 def test_the_best_captions(changes: dict[str, Any], best: tuple[str, str]) -> None:
@@ -140,9 +154,101 @@ def test_a_list_of_videos(web: LocalWeb) -> None:
         "youtube-ddddddddddd",
     ]
     reasons = [each for each in found.values() if isinstance(each, str)]
-    assert sum(reason.startswith("not a video that can be seen") for reason in reasons) == 2
+    assert sum(reason.startswith("not a video that can be seen") for reason in reasons) == 1
+    assert "the video is private" in reasons
     assert sum("10.0.0.1 leads into a private network" in reason for reason in reasons) == 1
     assert "no title" in reasons
+
+
+class Library:
+    """Answers by address; what it does not have is refused."""
+
+    def __init__(self, **found: dict[str, Any]) -> None:
+        self.found = {f"https://www.youtube.com/{name}": each for name, each in found.items()}
+        self.asked: list[str] = []
+
+    def information(self, url: str) -> dict[str, Any]:
+        self.asked.append(url)
+        if url not in self.found:
+            raise RefusedError("YouTube does not show it: This video has been removed")
+        return self.found[url]
+
+
+def flat(identity: str, name: str, **changes: Any) -> dict[str, Any]:
+    """What yt-dlp gives for a video of a list that it has not looked at."""
+    address = f"https://www.youtube.com/{name}"
+    return {"_type": "url", "id": identity, "url": address, "title": f"Of {name}", **changes}
+
+
+def tab(*entries: dict[str, Any] | None, **changes: Any) -> dict[str, Any]:
+    return {"_type": "playlist", "id": "UC1", "entries": list(entries), **changes}
+
+
+def test_the_tabs_of_a_channel_are_lists_of_its_videos() -> None:
+    """Some are there with their videos, some by their address; a video in two is one."""
+    unread = {"_type": "url", "id": None, "url": "https://www.youtube.com/shorts"}
+    asked = Library(
+        channel=tab(tab(info(), info(id="bbbbbbbbbbb")), tab(info()), unread),
+        shorts=tab(flat("ccccccccccc", "c"), flat("ddddddddddd", "d")),
+        c=info(id="ccccccccccc"),
+        d=info(id="ddddddddddd"),
+    )
+    total = Total()
+    url = "https://www.youtube.com/channel"
+    found = list(read_address(url, "video", TOOLS, total, asked))
+    assert [each.id for each in found if isinstance(each, Candidate)] == [
+        "youtube-Ahg8OBYixL0",
+        "youtube-bbbbbbbbbbb",
+        "youtube-ccccccccccc",
+        "youtube-ddddddddddd",
+    ]
+    assert total.count == len(found) == 4
+
+
+def test_a_tab_that_cannot_be_had_hides_no_other() -> None:
+    gone = {"_type": "url", "url": "https://www.youtube.com/gone"}
+    elsewhere = {"_type": "url", "url": "https://example.org/list"}
+    asked = Library(channel=tab(gone, elsewhere, tab(info())))
+    found = list(read_address("https://www.youtube.com/channel", "video", TOOLS, None, asked))
+    assert [each.reason for each in found if isinstance(each, Refusal)] == [
+        "YouTube does not show it: This video has been removed",
+        "it is not on YouTube",
+    ]
+    assert sum(isinstance(each, Candidate) for each in found) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (flat("bbbbbbbbbbb", "b", availability="subscriber_only"), '"Of b": the video is for memb'),
+        (flat("bbbbbbbbbbb", "b", availability="private"), '"Of b": the video is private'),
+        (flat("bbbbbbbbbbb", "b", live_status="is_live"), '"Of b": the video is live: read it ag'),
+        (flat("bbbbbbbbbbb", "b", live_status="is_upcoming"), '"Of b": the video is yet to come'),
+        (flat("bbbbbbbbbbb", "b", title="[Private video]"), "the video is private"),
+        (flat("bbbbbbbbbbb", "b", title="[Deleted video]"), "the video was removed"),
+        (flat("bbbbbbbbbbb", "b"), "YouTube does not show it: This video has been removed"),
+        (flat("bbbbbbbbbbb", "live"), '"A prototype": the video is live: read it again when'),
+        (info(is_live=True), '"A prototype": the video is live'),
+        (info(live_status="post_live"), '"A prototype": the video was live, and YouTube is not'),
+        (None, "not a video that can be seen"),
+    ],
+)
+def test_what_cannot_be_seen_is_refused_singly(entry: dict[str, Any] | None, reason: str) -> None:
+    asked = Library(
+        list=tab(entry, info(id="ddddddddddd")), live=info(live_status="is_live", is_live=True)
+    )
+    bad, good = read_address("https://www.youtube.com/list", "video", TOOLS, None, asked)
+    assert isinstance(bad, Refusal)
+    assert bad.reason.startswith(reason)
+    assert isinstance(good, Candidate)
+
+
+def test_the_end_of_an_endless_list_is_said() -> None:
+    entries = [flat(f"{number:011}", "x") for number in range(youtube.MAX_VIDEOS + 5)]
+    asked = Library(list=tab(*entries))
+    *_, last = read_address("https://www.youtube.com/list", "video", TOOLS, None, asked)
+    assert isinstance(last, Refusal)
+    assert last.reason == "of a list the first 500 videos are read; the rest is not"
 
 
 @pytest.mark.parametrize(
