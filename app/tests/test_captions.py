@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import shared
 
+from research_app.extract import transcripts
 from research_app.extract.caption_forms import Cue, begins_captions, parsed, seconds
 from research_app.extract.captions import cues, plain, without_repetitions
 from research_app.extract.decoding import MAX_BYTES, decoded
@@ -258,6 +259,16 @@ def test_other_forms() -> None:
         ['line 7: "Dialogue: 0,soon,0:00:02.50,Default,second" is not a time; its caption is'
          " left out"],
     )  # fmt: skip
+
+
+def test_one_bad_segment_of_json_costs_one() -> None:
+    """Segments as podcasts name their parts, and as Whisper does."""
+    segments = '{"startTime": "x"}, {"startTime": 1, "body": "a"}, {"start": 2, "text": "b"}, 7'
+    found = transcripts.parsed(f'{{"segments": [{segments}]}}'.encode(), "json")
+    assert [(each["text"], each["start"]) for each in found["passages"]] == [("a b", 1)]
+    assert found["mended"] == [
+        f"segment {number} has no time or no text, and is left out" for number in (1, 4)
+    ]
 
 
 def test_of_many_faults_five_are_told() -> None:
