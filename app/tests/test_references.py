@@ -71,6 +71,16 @@ def test_entries_whose_lines_hang() -> None:
     ]
 
 
+def test_a_line_with_wide_spaces_is_one() -> None:
+    lines = column("References", "Alpha, A. 2001.", "  Words.", "Beta, B. 2002.", "  Words.")
+    apart = Line("More words.", Box(350, lines[1].box.bottom, 420, lines[1].box.top), beside=True)
+    lines.insert(2, apart)
+    assert taken(lines).references == [
+        "Alpha, A. 2001. More words. Words.",
+        "Beta, B. 2002. Words.",
+    ]
+
+
 def test_entries_with_gaps_between() -> None:
     first = column("References", "Alpha, A. 2001. Words, and", "an end.")
     second = column("Beta, B. 2002. A title on", "two lines.", top=650)

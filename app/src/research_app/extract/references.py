@@ -131,7 +131,9 @@ def _starts(listed: list[list[Line]]) -> list[int]:
         pitch = usual_pitch(page)
         for at, line in enumerate(page):
             above = page[at - 1] if at else None
-            if hanging:
+            if line.beside:
+                begins = False  # wide spaces of a line that fills its column
+            elif hanging:
                 begins = line.box.left - edges[at] < HANG[0]
             elif above is None or line.box.top > above.box.top:  # a new page or column
                 begins = not found or line.text[:1].isupper()
