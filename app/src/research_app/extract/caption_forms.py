@@ -7,6 +7,7 @@ in, and is said.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -211,13 +212,15 @@ def _without_lost_number(
     if not own.isdecimal() or len(own) > 9:
         return words
     following = str(int(own) + 1)
-    for at, line in enumerate(words[1:-1], 1):
-        if line.strip() == following and not words[at - 1].strip() and words[at + 1].strip():
-            faults.add(
-                f"line {timing + 2 + at}: caption {following} has no time; its words are kept"
-                " with those before"
-            )
-            return words[:at] + words[at + 1 :]
+    at = 0
+    with contextlib.suppress(ValueError):  # there is no such line any more
+        while at := words.index(following, at + 1, -1):
+            if not words[at - 1].strip() and words[at + 1].strip():
+                faults.add(
+                    f"line {timing + 2 + at}: caption {following} has no time; its words are kept"
+                    " with those before"
+                )
+                return words[:at] + words[at + 1 :]
     return words
 
 
@@ -286,7 +289,7 @@ def seconds(time: str) -> float:
 
 
 def _say_bad(lines: list[str], at: int, words: list[str], faults: Faults) -> None:
-    if any(line.strip() for line in words) or _like_a_time(lines[at]):
+    if "".join(words).strip() or _like_a_time(lines[at]):
         said = one_line(lines[at][:500])[:60]
         faults.add(f'line {at + 1}: "{said}" is not a time; its caption is left out')
 

@@ -43,6 +43,8 @@ WIDER = {
     "big5": "cp950",
 }
 _SAMPLE_BYTES = 64 * 1024
+_BEFORE = 200  # bytes of a long line before the first that is not in ASCII
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _CANDIDATES = [
     *("cp1252", "cp1250", "cp1254", "cp1257", "iso8859_2"),
     *("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp874"),
@@ -199,15 +201,17 @@ def guessed(sample: bytes, also: Sequence[str] = ()) -> str:
 
 
 def foreign_lines(content: bytes) -> bytes:
-    """The lines that are not in ASCII, as many as it takes."""
+    """The lines that are not in ASCII, as many as it takes, and of a long one a part."""
     kept: list[bytes] = []
     room = _SAMPLE_BYTES
-    for line in content.splitlines():
-        if room <= 0:
-            break
-        if not line.isascii():
-            kept.append(line[:room])
-            room -= len(kept[-1])
+    end = 0
+    while room > 0 and (found := _BEYOND_ASCII.search(content, end)):
+        at = found.start()
+        start = max(content.rfind(b"\n", end, at) + 1, end, at - _BEFORE)
+        end = content.find(b"\n", at)
+        end = min(len(content) if end < 0 else end, at + room)
+        kept.append(content[start:end])
+        room -= end - start
     return b"\n".join(kept)
 
 
