@@ -743,7 +743,7 @@ def test_a_recording_is_found_at_its_second(library: Services, tmp_path: Path) -
     async def scenario(parts: Services) -> None:
         report = await take(parts, folder)
         assert str(report) == "2 new, 0 unchanged, 1 refused"
-        assert report.refusals[0].reason == "no captions: there is not one in it"
+        assert 'line 3: "soon --> later" is not a time' in report.refusals[0].reason
         assert str(await take(parts, folder)) == "0 new, 2 unchanged, 1 refused"
         found = (await parts.search.results(SearchQuery(q="okapi")))["results"]
         assert [each["title"] for each in found] == ["lecture"]
