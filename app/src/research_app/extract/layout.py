@@ -83,7 +83,8 @@ def _is_level(line: Box, box: Box) -> bool:
     return overlap > 0 and overlap >= SAME_HEIGHT * min(line.height, box.height)
 
 
-def _goes_on(line: Box, box: Box) -> bool:
+def goes_on(line: Box, box: Box) -> bool:
+    """Whether a piece of text stands in a line, as the next one of it."""
     height = min(line.height, box.height)
     gap = box.left - line.right
     near = -height <= gap <= MAX_GAP * max(line.height, LEAST_HEIGHT)
@@ -99,7 +100,7 @@ def lines_from(parts: Iterable[tuple[str, Box]]) -> list[Line]:
         if not text.strip():
             continue
         last = boxes[-1] if boxes else None
-        if last and _goes_on(last, box):
+        if last and goes_on(last, box):
             apart = box.left - last.right > SPACE_GAP * max(last.height, LEAST_HEIGHT)
             if apart and not texts[-1][-1].endswith(" "):
                 texts[-1].append(" ")
