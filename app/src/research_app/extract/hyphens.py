@@ -20,14 +20,13 @@ _LETTER = r"[^\W\d_]"
 _WORD = re.compile(rf"{_LETTER}+(?:[-\u2010]{_LETTER}+)*")
 # the end of a line, and how the next one goes on
 _BEFORE = re.compile(rf"\S*\w[{HYPHENS}]$")
-_LAST = re.compile(rf"{_LETTER}+$")
 _AFTER = re.compile(r"\S+")
 _FIRST = re.compile(rf"{_LETTER}+")
 _ADDRESS = re.compile(r"://|www\.|@|doi\.org|/")
 LONGEST = 200
 # how many lines below the rest of a word is looked for, and how often in a document
 NEAR = 60
-MAX_SEARCHES = 2000
+MAX_SEARCHES = 500
 # of one word, each but the last a whole line
 MAX_PARTS = 4
 
@@ -94,14 +93,14 @@ def joined(line: str, following: str, words: Vocabulary) -> tuple[str, str] | No
     following = following[len(tail) :].lstrip()
     if _ADDRESS.search(cut[0]) and mark != SOFT:
         return line + tail, following
-    before, after = _LAST.search(stem, max(0, len(stem) - LONGEST)), _FIRST.match(tail)
-    if before is None or after is None:
+    before, after = _last(stem), _FIRST.match(tail)
+    if not before or after is None:
         return (line if mark != SOFT else stem) + tail, following
-    if not after[0].islower() and not _goes_on_large(before[0], after[0], words):
+    if not after[0].islower() and not _goes_on_large(before, after[0], words):
         return None
-    if after[0].lower() in _AND and not words.times((before[0] + after[0]).lower()):
+    if after[0].lower() in _AND and not words.times((before + after[0]).lower()):
         return None
-    own = mark != SOFT and _is_own(stem, before[0], after[0], tail, words)
+    own = mark != SOFT and _is_own(stem, before, after[0], tail, words)
     return stem + ("-" if own else "") + tail, following
 
 
@@ -142,10 +141,11 @@ def mended(lines: Sequence[Line], words: Vocabulary) -> list[str]:
             if not below:
                 break
             other = below[0]
-            if searches and not _is_known(texts[at], texts[other], words):
+            before = _last(texts[at][:-1])
+            if searches and not _is_known(before, texts[other], words):
                 searches -= 1
                 free = (to for to in below if not texts[to - 1].endswith(tuple(HYPHENS)))
-                other = next((to for to in free if _is_known(texts[at], texts[to], words)), other)
+                other = next((to for to in free if _is_known(before, texts[to], words)), other)
             both = joined(texts[at], texts[other], words)
             if both is None:
                 break
@@ -153,10 +153,18 @@ def mended(lines: Sequence[Line], words: Vocabulary) -> list[str]:
     return texts
 
 
-def _is_known(line: str, following: str, words: Vocabulary) -> bool:
-    """Whether the document has the word of which a line has the beginning and one the end."""
-    before, after = _LAST.search(line[-LONGEST:-1]), _FIRST.match(following)
-    if before is None or after is None or not after[0][0].islower():
+def _is_known(before: str, following: str, words: Vocabulary) -> bool:
+    """Whether the document has the word of which this is the beginning and a line has the end."""
+    after = _FIRST.match(following)
+    if not before or after is None or not after[0][0].islower():
         return False
-    whole = (before[0] + after[0]).lower()
-    return bool(words.times(whole) or words.times(f"{before[0]}-{after[0]}".lower()))
+    whole = (before + after[0]).lower()
+    return bool(words.times(whole) or words.times(f"{before}-{after[0]}".lower()))
+
+
+def _last(text: str) -> str:
+    """The letters with which a text ends."""
+    at = len(text)
+    while at > len(text) - LONGEST and text[at - 1 : at].isalpha():
+        at -= 1
+    return text[max(0, at) :]

@@ -88,7 +88,8 @@ def _is_level(line: Box, box: Box) -> bool:
     return overlap > 0 and overlap >= SAME_HEIGHT * min(line.height, box.height)
 
 
-def _goes_on(line: Box, box: Box) -> bool:
+def goes_on(line: Box, box: Box) -> bool:
+    """Whether a piece of text stands in a line, as the next one of it."""
     height = min(line.height, box.height)
     gap = box.left - line.right
     near = -height <= gap <= MAX_GAP * max(line.height, LEAST_HEIGHT)
@@ -103,15 +104,15 @@ def lines_from(parts: Iterable[tuple[str, Box]]) -> list[Line]:
     for text, box in parts:
         if not text.strip():
             continue
-        if boxes and _goes_on(boxes[-1], box):
-            last = boxes[-1]
+        last = boxes[-1] if boxes else None
+        if last and goes_on(last, box):
             apart = box.left - last.right > SPACE_GAP * max(last.height, LEAST_HEIGHT)
             if apart and not texts[-1][-1].endswith(" "):
                 texts[-1].append(" ")
             texts[-1].append(text)
             boxes[-1] = last.union(box)
         else:
-            beside.append(bool(boxes) and _stands_beside(boxes[-1], box))
+            beside.append(last is not None and _stands_beside(last, box))
             texts.append([text])
             boxes.append(box)
     return [

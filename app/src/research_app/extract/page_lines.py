@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
 from research_app.extract import right_to_left
-from research_app.extract.layout import Box, Line, lines_from
+from research_app.extract.layout import Box, Line, goes_on, lines_from
 from research_app.plain_text import clean
 
 # What PDFium puts in the place of a hyphen at which a word goes on in the next line; and it says
@@ -71,16 +72,19 @@ class Letters:
         codes = (pdfium.FPDFText_GetUnicode(self._page, at) for at in range(count))
         return "".join(chr(code) if code < 0x110000 else " " for code in codes)
 
-    def box(self, start: int, end: int) -> Box | None:
-        """What the letters of a range cover."""
+    def boxes(self, start: int, end: int) -> list[Box]:
+        """What the letters of a range cover, in as many pieces as they were written."""
         count = pdfium.FPDFText_CountRects(self._page, start, end - start)
         left, top, right, bottom = (ctypes.c_double() for _ in range(4))
-        found: Box | None = None
+        found = []
         for at in range(count):
             pdfium.FPDFText_GetRect(self._page, at, left, top, right, bottom)
-            box = Box(left.value, bottom.value, right.value, top.value)
-            found = found.union(box) if found else box
+            found.append(Box(left.value, bottom.value, right.value, top.value))
         return found
+
+    def box(self, start: int, end: int) -> Box | None:
+        """The box around the letters of a range."""
+        return _around(self.boxes(start, end))
 
     def origin(self, at: int) -> tuple[float, float]:
         """Where the pen is set down for a letter."""
@@ -166,15 +170,25 @@ def _unknown(letters: Letters) -> float:
     return sum(map(letters.unknown, starts)) / max(1, len(starts))
 
 
+def _around(boxes: list[Box]) -> Box | None:
+    return functools.reduce(Box.union, boxes) if boxes else None
+
+
 def _words(letters: Letters) -> Iterator[Word]:
+    """The words of a page, or whole rows of them where nothing in the row stands apart."""
     for row in _ROW.finditer(letters.text):
-        if right_to_left.HAS.search(row[0]):
-            yield from _row_from_right(letters, row.start(), row.end())
+        start, end = row.end() - len(row[0].lstrip()), row.start() + len(row[0].rstrip())
+        if start >= end:
             continue
-        degrees: int | None = None
-        for match in _WORD.finditer(letters.text, row.start(), row.end()):
-            if degrees is None:
-                degrees = letters.degrees(match.start())
+        if right_to_left.HAS.search(row[0]):
+            yield from _row_from_right(letters, start, end)
+            continue
+        degrees = letters.degrees(start)
+        boxes = [box.turned(degrees // 90) for box in letters.boxes(start, end)]
+        if degrees % 90 == 0 and boxes and all(goes_on(*pair) for pair in pairwise(boxes)):
+            yield Word(letters.text[start:end], functools.reduce(Box.union, boxes), degrees)
+            continue
+        for match in _WORD.finditer(letters.text, start, end):
             yield _word(letters, match.start(), match.end(), degrees)
 
 
