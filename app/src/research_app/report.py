@@ -9,19 +9,20 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from research_app.extract.media import AUDIO, VIDEO
 from research_app.index.quarantine import MAX_ENTRIES_PER_RUN
+from research_app.sources import bibtex, folder, podcast
+from research_app.sources.caption_names import CAPTIONS, MEDIA
 from research_app.sources.document import Mending, Refusal
 
 State = Literal["new", "changed", "unchanged"]
 
 KINDS_OF_FILES: dict[str, tuple[str, ...]] = {
     "PDF": (".pdf",),
-    "BibTeX": (".bib",),
-    "JSON lines": (".jsonl", ".jsonl.gz"),
-    "feeds": (".rss", ".xml"),
-    "captions": (".vtt", ".srt"),
-    "recordings": (*VIDEO, *AUDIO),
+    "BibTeX": bibtex.SUFFIX,
+    "JSON lines": folder.JSON_LINES,
+    "feeds": podcast.SUFFIX,
+    "captions": CAPTIONS,
+    "recordings": MEDIA,
 }
 WEB, OTHERS = "the web", "other"
 MAX_SORTS = 12  # of mendings or of refusals of one kind that are told apart

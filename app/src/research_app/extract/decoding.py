@@ -30,7 +30,7 @@ _KNOWN = re.compile(
     r"|euc_\w+|gb\w+|big5\w*|shift_jis\w*|tis-620|ptcp154|kz1048"
 )
 # what is written under the narrower name is, where they differ, always the wider one
-WIDER = {
+_WIDER = {
     "ascii": "cp1252",
     "iso8859-1": "cp1252",
     "iso8859-9": "cp1254",
@@ -162,7 +162,7 @@ def named(name: str) -> str:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):
         return ""
-    return WIDER.get(found, found) if _KNOWN.fullmatch(found) else ""
+    return _WIDER.get(found, found) if _KNOWN.fullmatch(found) else ""
 
 
 def _nearly_utf8(content: bytes, faults: Faults) -> str:

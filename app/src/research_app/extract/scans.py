@@ -16,6 +16,7 @@ from research_app.extract import hyphens, pdf
 from research_app.extract.heading import MAX_ROWS, Row
 from research_app.extract.kinds import SCAN_SECONDS
 from research_app.extract.layout import Box, Line
+from research_app.extract.mending import Faults
 from research_app.plain_text import clean
 from research_app.refusal import RefusedError
 
@@ -29,7 +30,6 @@ PAGE_SECONDS = 60.0
 RESERVE_SECONDS = 2 * PAGE_SECONDS
 # of 100: below it tesseract guesses, mostly at pictures
 LEAST_CERTAIN = 30.0
-MAX_FAULTS = 5
 COLUMNS = 12
 NOWHERE = Box(0, 0, 0, 0)
 
@@ -52,14 +52,13 @@ def recognised(file: BinaryIO, options: dict[str, Any]) -> dict[str, Any]:
     finally:
         document.close()
     contents.pages = _with_whole_words(contents.pages)
-    contents.first = contents.pages[0]
+    contents.first = next(iter(contents.pages), "")
     read = sum(bool(page) for page in contents.pages)
     if not read:
-        why = f" ({faults[0]})" if faults else ""
+        why = f" ({faults.sentences[0]})" if faults.count else ""
         raise RefusedError(f"no text in it: text recognition finds none on its pages{why}")
     said = f"{read} page{'s' if read > 1 else ''} read by OCR ({'+'.join(languages)})"
-    more = [f"{len(faults) - MAX_FAULTS} more such faults"] if len(faults) > MAX_FAULTS else []
-    return {**pdf.described(contents, data), "mended": [said, *faults[:MAX_FAULTS], *more]}
+    return {**pdf.described(contents, data), "mended": [said, *faults.sentences]}
 
 
 def _with_whole_words(pages: list[str]) -> list[str]:
@@ -86,10 +85,10 @@ def _check(languages: list[str]) -> None:
 
 def _read(
     document: pdfium.PdfDocument, contents: pdf.Contents, languages: list[str], max_pages: int
-) -> list[str]:
+) -> Faults:
     """Read the pages into the contents; what is left out is said."""
     total = len(document)
-    faults = []
+    faults = Faults()
     end = time.monotonic() + SCAN_SECONDS - RESERVE_SECONDS
     for index in range(total):
         late = time.monotonic() > end
@@ -99,13 +98,13 @@ def _read(
                 if late
                 else "the limit is ocr.max_pages"
             )
-            faults.append(f"only the first {index} of {total} pages are read ({why})")
+            faults.add(f"only the first {index} of {total} pages are read ({why})")
             contents.pages += [""] * (total - index)
             break
         try:
             rows, text = _page(document, index, languages)
         except subprocess.TimeoutExpired:
-            faults.append(
+            faults.add(
                 f"page {index + 1}: reading it takes over {PAGE_SECONDS:.0f} seconds;"
                 " it is left out"
             )

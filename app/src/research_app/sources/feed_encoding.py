@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from research_app.extract.decoding import MARKS, WIDER, guessed, named
+from research_app.extract.decoding import MARKS, guessed, named
 from research_app.refusal import RefusedError
 
 _DECLARED = re.compile(rb"<\?xml\b[^>]{0,500}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})[\"']")
@@ -36,7 +36,7 @@ def decoded(content: bytes, charset: str | None = None) -> tuple[str, str]:
             text = content.decode(name)
         except (UnicodeDecodeError, LookupError):
             continue
-        right = not said or named(said) == WIDER.get(name, name)
+        right = not said or named(said) == named(name)
         return text, "" if right else _not(said, name)
     return _damaged(content, said)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-from research_app.extract.decoding import MARKS, guessed, named
+from research_app.extract.decoding import MARKS, NO_TEXT, guessed, named, utf16_without_mark
 from research_app.refusal import RefusedError
 
 # as JabRef and editors write it into the first lines
@@ -30,7 +30,9 @@ def decoded(content: bytes) -> tuple[str, str]:
         if content.startswith(mark) and encoding != "utf-8":
             return _as(content, encoding).removeprefix("\ufeff"), ""
     if b"\0" in content[:HEAD]:
-        return _as(content, _wide(content[:HEAD])).removeprefix("\ufeff"), ""
+        if not (wide := utf16_without_mark(content)):
+            raise RefusedError(NO_TEXT)
+        return _as(content, wide).removeprefix("\ufeff"), ""
     try:
         return content.decode("utf-8-sig"), ""
     except UnicodeDecodeError:
@@ -42,14 +44,6 @@ def _as(content: bytes, encoding: str) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError:
         raise RefusedError(f"damaged: it is not all {encoding.upper()}; save it as UTF-8") from None
-
-
-def _wide(head: bytes) -> str:
-    """UTF-16 without its mark: every second byte of Latin letters is zero."""
-    for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
-        if zeros.count(0) > 0.7 * len(zeros):
-            return encoding
-    raise RefusedError("not a text, whatever its name says")
 
 
 def _legacy(content: bytes) -> tuple[str, str]:
