@@ -221,7 +221,7 @@ def test_files_of_packages_are_as_they_were_brought(host: Any) -> None:
 
 def test_a_changed_program_is_named_and_fails_the_unit(other: Any) -> None:
     """With what mends it."""
-    other.check_output("cp --archive /usr/bin/whoami /root && echo x >> /usr/bin/whoami")
+    other.check_output("cp --archive /usr/bin/whoami /var/tmp && echo x >> /usr/bin/whoami")
     try:
         assert other.run("systemctl start research-integrity").rc != 0
         assert other.check_output("systemctl is-failed research-integrity") == "failed"
@@ -231,7 +231,7 @@ def test_a_changed_program_is_named_and_fails_the_unit(other: Any) -> None:
             "apt-get install --reinstall coreutils"
         )
     finally:
-        other.check_output("mv /root/whoami /usr/bin && systemctl start research-integrity")
+        other.check_output("mv /var/tmp/whoami /usr/bin && systemctl start research-integrity")
 
 
 # auditctl reads a rule before it turns to the kernel, which takes none from a user namespace.
