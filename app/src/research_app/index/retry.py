@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from opensearchpy.exceptions import ConnectionError as UnreachableError
-from opensearchpy.exceptions import OpenSearchException, TransportError
+from opensearchpy.exceptions import ConnectionTimeout, OpenSearchException, TransportError
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +23,8 @@ NEXT_SECONDS = 2.5
 # For so long after that no search is sent to a certain copy: the cluster then chooses, and avoids
 # by itself a node that owes it answers. It removes one that hangs after 8 to 9 s.
 AVOID_SECONDS = 15.0
-# While nothing answers nobody waits longer than this for a word about it, but for one search
-# every few seconds, which finds out whether slow answers come again.
+# While nothing answers nobody waits longer than this for a word about it. One search every few
+# seconds goes on after its reader was told, and finds out whether slow answers come again.
 DOWN_SECONDS = 2.0
 PROBE_SECONDS = 10.0
 
@@ -48,6 +49,7 @@ class Retry:
         self._avoid_until = 0.0
         self._down = False
         self._probe_at = 0.0
+        self._probe: asyncio.Task[dict[str, Any]] | None = None
 
     async def __call__(self, ask: Ask, preference: str = "") -> dict[str, Any]:
         """The answer; what the last attempt met with is raised, and what no attempt mends.
@@ -55,7 +57,22 @@ class Retry:
         :param ask: sends the request with the given parameters to the next node
         :param preference: asks for the same copies each time, as long as they answer
         """
-        deadline = self._clock() + self._patience()
+        if not self._down:
+            return await self._answer(ask, preference, self._seconds)
+        seconds = min(DOWN_SECONDS, self._seconds)
+        if self._clock() < self._probe_at:
+            return await self._answer(ask, preference, seconds)
+        self._probe_at = self._clock() + PROBE_SECONDS
+        self._probe = asyncio.create_task(self._answer(ask, preference, self._seconds))
+        self._probe.add_done_callback(_look_at)
+        done, _ = await asyncio.wait({self._probe}, timeout=seconds)
+        if not done:
+            late = TimeoutError(f"no answer within {seconds:g} s")
+            raise ConnectionTimeout("TIMEOUT", str(late), late)
+        return self._probe.result()
+
+    async def _answer(self, ask: Ask, preference: str, seconds: float) -> dict[str, Any]:
+        deadline = self._clock() + seconds
         failures = 0
         while True:
             steered = bool(preference) and self._clock() >= self._avoid_until
@@ -83,12 +100,11 @@ class Retry:
             return self._seconds
         return NEXT_SECONDS if failures else self._first
 
-    def _patience(self) -> float:
-        now = self._clock()
-        if self._down and now < self._probe_at:
-            return min(DOWN_SECONDS, self._seconds)
-        self._probe_at = now + PROBE_SECONDS
-        return self._seconds
+
+def _look_at(probe: asyncio.Task[dict[str, Any]]) -> None:
+    """Take what a probe met with, as its reader may have left."""
+    if not probe.cancelled():
+        probe.exception()
 
 
 def _may_pass(error: OpenSearchException) -> bool:
