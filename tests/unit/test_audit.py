@@ -244,8 +244,8 @@ def test_the_worst_verdict_is_the_verdict() -> None:
 
 FINDINGS = [
     judged("secrets", "os1", "0", []),
-    judged("exposure", "os1", "3.1", ["haproxy 3.1 (goal 2.0)"]),
-    judged("exposure", "os2", "1.2", ["haproxy 3.1 (goal 2.0)"]),
+    judged("exposure", "os1", "3.1", ["haproxy 3.1 (goal 2.3)"]),
+    judged("exposure", "os2", "1.2", ["haproxy 3.1 (goal 2.3)"]),
     not_measurable("updates", "os2", "no lists"),
 ]
 
@@ -257,7 +257,7 @@ def test_people_read_a_row_for_each_check_and_what_falls_short_once() -> None:
     ]
     assert "1.2 to 3.1" in lines[2] and "0 of 2" in lines[2] and lines[2].endswith("below goal")
     assert lines[-2:] == [
-        "  exposure: every host: haproxy 3.1 (goal 2.0)",
+        "  exposure: every host: haproxy 3.1 (goal 2.3)",
         "  updates: os2: not measurable: no lists",
     ]
 
@@ -274,7 +274,7 @@ def test_programs_read_every_finding() -> None:
         "host": "os1",
         "verdict": "below goal",
         "measured": "3.1",
-        "details": ["haproxy 3.1 (goal 2.0)"],
+        "details": ["haproxy 3.1 (goal 2.3)"],
     }
 
 
