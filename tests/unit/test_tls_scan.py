@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import subprocess
 import threading
@@ -16,8 +17,8 @@ from audit.relay import Relay, Tunnel
 
 
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[int]:
-    """Return the port of a server that wants certificates and has a cipher with CBC."""
+def context(tmp_path: Path) -> ssl.SSLContext:
+    """Return what a server needs that wants certificates and has a cipher with CBC."""
     made = ["openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     made += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     made += ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "pem")]
@@ -27,6 +28,12 @@ def port(tmp_path: Path) -> Iterator[int]:
     context.load_verify_locations(tmp_path / "pem")
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_ciphers("ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES128-GCM-SHA256")
+    return context
+
+
+@pytest.fixture
+def says_why(context: ssl.SSLContext) -> Iterator[int]:
+    """Return the port of a server that sends an alert to who has no certificate."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
     server.socket = context.wrap_socket(
@@ -38,7 +45,26 @@ def port(tmp_path: Path) -> Iterator[int]:
     server.server_close()
 
 
-def test_a_port_that_wants_certificates_is_judged_by_all_but_renegotiation(port: int) -> None:
+@pytest.fixture
+def hangs_up(context: ssl.SSLContext) -> Iterator[int]:
+    """Return the port of a server of asyncio, which closes the connection and says nothing."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(
+        asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    )
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    yield server.sockets[0].getsockname()[1]
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    server.close()
+
+
+@pytest.mark.parametrize("server", ["says_why", "hangs_up"])
+def test_a_port_that_wants_certificates_is_judged_by_all_but_renegotiation(
+    server: str, request: pytest.FixtureRequest
+) -> None:
+    port: int = request.getfixturevalue(server)
     target = f"app1:{port}"
     relay = Relay(["sh", "-c"])
     with Tunnel({target: (relay, f"127.0.0.1:{port}")}) as tunnel:
