@@ -42,8 +42,11 @@ options:
 
 EXAMPLES = r"""
 # {node: [{targets: ['10.0.0.21:9100'], labels: {host: app1, instance: 'app1:9100', …}}]}
-lists: "{{ [{'name': 'app1', 'address': '10.0.0.21', 'targets': [{'job': 'node', 'port': 9100, 'access': 'certificate'}]}]
-  | scrape_targets(inventory_hostname, exporters={'redis': '127.0.0.1:9121', 'blackbox': '127.0.0.1:9115'}) }}"
+lists: >-
+  {{ [{'name': 'app1', 'address': '10.0.0.21',
+       'targets': [{'job': 'node', 'port': 9100, 'access': 'certificate'}]}]
+     | scrape_targets(inventory_hostname,
+                      exporters={'redis': '127.0.0.1:9121', 'blackbox': '127.0.0.1:9115'}) }}
 """
 
 RETURN = r"""

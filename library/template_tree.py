@@ -56,8 +56,9 @@ options:
     default: {}
   more:
     description: >-
-      Files whose number only the inventory knows, as M(file_tree) takes them: C(path), C(content) and what O(files) may
-      say of one. They are written, and removed where they once were, together with the others.
+      Files whose number only the inventory knows, as M(file_tree) takes them: C(path), C(content)
+      and what O(files) may say of one. They are written, and removed where they once were,
+      together with the others.
     type: list
     elements: dict
     default: []

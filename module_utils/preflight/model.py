@@ -89,7 +89,8 @@ class Host:
     @property
     def roles(self) -> Sequence[str]:
         """Return the roles that serve here, as the wiring has it: those named as the groups."""
-        return strings(self.get("site_roles", [])) or [each for each in TIERS if each in self.groups]
+        wired = strings(self.get("site_roles", []))
+        return wired or [tier for tier in TIERS if tier in self.groups]
 
     @property
     def address(self) -> str:

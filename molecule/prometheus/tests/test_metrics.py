@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from conftest import ALL, OPS, Query  # type: ignore[import-not-found]
 
 ASK = "curl -sS --max-time 3 --cacert /etc/research-pki/ca.pem"
@@ -35,12 +34,12 @@ def test_every_target_is_up(query: Query, wait: Callable[..., Any], ops: str) ->
         "node_timex_offset_seconds",
         "node_memory_MemAvailable_bytes",
         "node_vmstat_oom_kill",
-        'node_pressure_cpu_waiting_seconds_total',
-        'node_textfile_scrape_error == 0',
-        'research_security_updates_pending >= 0',
-        'research_reboot_required_since_timestamp_seconds == 0',
+        "node_pressure_cpu_waiting_seconds_total",
+        "node_textfile_scrape_error == 0",
+        "research_security_updates_pending >= 0",
+        "research_reboot_required_since_timestamp_seconds == 0",
         'research_unit_last_success_timestamp_seconds{unit="research-pending.service"}',
-        'probe_ssl_earliest_cert_expiry - time() > 86400 * 300',
+        "probe_ssl_earliest_cert_expiry - time() > 86400 * 300",
     ],
 )
 def test_what_rules_rely_on_is_told_of_a_host(
@@ -65,8 +64,10 @@ def test_who_shows_no_certificate_of_a_monitoring_host_is_refused(hosts: dict[st
     own = hosts["prometheus-3"].run(f"{ASK} {OWN} {url}")
     assert own.rc != 0
     assert "node_load1" not in own.stdout
-    assert hosts["prometheus-1"].run(f"curl -s http://prometheus-3:9100/metrics").stdout.startswith(
-        "Client sent an HTTP request to an HTTPS server"
+    assert (
+        hosts["prometheus-1"]
+        .run("curl -s http://prometheus-3:9100/metrics")
+        .stdout.startswith("Client sent an HTTP request to an HTTPS server")
     )
 
 

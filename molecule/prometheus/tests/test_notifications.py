@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-import os
 
 import pytest
-
 from conftest import OPS, Converge, Inbox, Query  # type: ignore[import-not-found]
 
 SECRET_FILES = "/etc/prometheus/alertmanager/secrets"
