@@ -21,9 +21,10 @@ Conf openssl (3.5.1-1+deb13u1 Debian-Security:13/stable-security [amd64])
 """
 
 
-@pytest.fixture(scope="module")
-def program(project: Path) -> ModuleType:
+@pytest.fixture
+def program(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return the program as a module."""
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
     loader = SourceFileLoader("research_pending", str(project / PROGRAM))
     spec = importlib.util.spec_from_loader("research_pending", loader)
     assert spec
