@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socketserver
 import subprocess
 import threading
@@ -157,3 +158,28 @@ def fault(hosts: dict[str, Any]) -> Iterator[Callable[[str], None]]:
 
     yield make
     host.run(f"rm -f {FAULT}")
+
+
+@pytest.fixture(scope="session")
+def silence() -> Callable[..., dict[str, Any]]:
+    """Return a function that runs the module alertmanager_silence on the first monitoring host."""
+
+    def run(arguments: dict[str, Any], check: bool = False) -> dict[str, Any]:
+        command = [
+            "ansible",
+            f"--inventory={SCENARIO.parent}/shared/connection.yml",
+            f"--inventory={SCENARIO}/inventory.yml",
+            OPS[0],
+            "--module-name=alertmanager_silence",
+            f"--args={json.dumps(arguments)}",
+            *(["--check"] if check else []),
+        ]
+        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "json"}
+        environment |= {"ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said = json.loads(done.stdout)["plays"][0]["tasks"][0]["hosts"][OPS[0]]
+        assert isinstance(said, dict)
+        return said
+
+    return run

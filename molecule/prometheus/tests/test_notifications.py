@@ -123,3 +123,29 @@ def test_a_new_target_and_a_new_rule_need_no_restart(
     wait(lambda: query("more"), 20)
     assert hosts[OPS[0]].check_output(show) == before
     assert converge("--limit=prometheus-1").returncode == 0
+
+
+def test_a_silence_holds_everywhere_until_it_is_lifted(
+    inbox: Inbox,
+    fault: Callable[[str], None],
+    hosts: dict[str, Any],
+    silence: Callable[..., dict[str, Any]],
+    wait: Callable[..., Any],
+) -> None:
+    """Made by the module on one monitoring host; a second time it is there already."""
+    given = {"matchers": ["host=prometheus-3"], "comment": "the tests", "seconds": 600}
+    assert silence(given, check=True)["changed"]
+    assert silence(given)["changed"]
+    assert not silence(given)["changed"]
+    before = len(inbox.at("/v2/enqueue", "trigger"))
+    fault("page")
+    firing = "amtool --alertmanager.url=http://127.0.0.1:9093 alert query -s alertname=Fault"
+    for name in OPS:
+        wait(lambda name=name: "Fault" in hosts[name].check_output(firing), 30)
+    time.sleep(4)
+    assert len(inbox.at("/v2/enqueue", "trigger")) == before
+    lifted = {"state": "absent", "comment": "the tests"}
+    assert silence(lifted, check=True)["changed"]
+    assert silence(lifted)["changed"]
+    assert not silence(lifted)["changed"]
+    wait(lambda: len(inbox.at("/v2/enqueue", "trigger")) > before, 60)
