@@ -94,8 +94,8 @@ def test_no_secret_lies_open(hosts: dict[str, Any]) -> None:
     ("variables", "said"),
     [
         (
-            {"alertmanager_receivers": [{"name": "mail", "kind": "mail", "to": "a@example.org"}]},
-            "alertmanager_receivers: mail is of the kind mail and lacks from.",
+            {"alertmanager_receivers": [{"name": "pager", "kind": "pager", "secret": "x"}]},
+            "value of kind must be one of: pagerduty, opsgenie, mail, webhook, slack, got: pager",
         ),
         (
             {"prometheus_rules": [{"name": "bad", "rules": [{"alert": "Bad", "expr": "up ="}]}]},
