@@ -91,22 +91,24 @@ def test_no_secret_lies_open(hosts: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("role", "variables", "said"),
     [
         (
+            "alertmanager",
             {"alertmanager_receivers": [{"name": "pager", "kind": "pager", "secret": "x"}]},
             "value of kind must be one of: pagerduty, opsgenie, mail, webhook, slack, got: pager",
         ),
         (
+            "prometheus",
             {"prometheus_rules": [{"name": "bad", "rules": [{"alert": "Bad", "expr": "up ="}]}]},
             "unexpected",
         ),
     ],
 )
 def test_what_cannot_work_is_refused_and_changes_nothing(
-    converge: Converge, query: Query, variables: dict[str, Any], said: str
+    converge: Converge, query: Query, role: str, variables: dict[str, Any], said: str
 ) -> None:
-    done = converge("--limit=prometheus-1", **variables)
+    done = converge("--limit=prometheus-1", f"--tags={role}", **variables)
     assert done.returncode != 0
     assert said in done.stdout
     assert query('ALERTS{alertname="Watchdog"}')
@@ -118,11 +120,11 @@ def test_a_new_target_and_a_new_rule_need_no_restart(
     show = "systemctl show -p MainPID --value prometheus"
     before = hosts[OPS[0]].check_output(show)
     rules = [{"name": "more", "rules": [{"record": "more", "expr": "vector(7)"}]}]
-    done = converge("--limit=prometheus-1", prometheus_rules=rules)
+    done = converge("--limit=prometheus-1", "--tags=prometheus", prometheus_rules=rules)
     assert done.returncode == 0, done.stdout
     wait(lambda: query("more"), 20)
     assert hosts[OPS[0]].check_output(show) == before
-    assert converge("--limit=prometheus-1").returncode == 0
+    assert converge("--limit=prometheus-1", "--tags=prometheus").returncode == 0
 
 
 def test_a_silence_holds_everywhere_until_it_is_lifted(
