@@ -73,6 +73,7 @@ INVENTORY_CHECKS: tuple[Check, ...] = (
     edge.names_that_prove_nothing,
     watching.receivers,
     watching.pauses,
+    watching.retention,
 )
 
 

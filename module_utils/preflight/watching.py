@@ -21,6 +21,7 @@ NEEDED = {
     "slack": {"secret": "the address of the incoming webhook, from the vault"},
 }
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+SIZE = re.compile(r"[1-9]\d*([KMGTPE]?B)")
 # Prometheus holds a figure that is older than five minutes for none.
 LONGEST_PAUSE = 120
 
@@ -62,3 +63,17 @@ def pauses(inventory: Inventory) -> Iterator[Mistake]:
                 problem = "is so long that one missed answer looks like none at all"
                 remedy = f"write {LONGEST_PAUSE} or less"
                 yield Mistake(host.name, name, str(seconds), problem, remedy)
+
+
+def retention(inventory: Inventory) -> Iterator[Mistake]:
+    """Prometheus does not start with a size that it cannot read; nobody waits less than nothing."""
+    for host in inventory.group("ops"):
+        size = str(host.get("prometheus_retention_size", "1GB"))
+        if not SIZE.fullmatch(size):
+            remedy = "write it such as 512MB or 8GB"
+            yield Mistake(host.name, "prometheus_retention_size", size, "is no size", remedy)
+        patience = host.get("prometheus_patience", 1)
+        if not isinstance(patience, int | float) or patience <= 0:
+            problem = "is nothing to multiply waiting times by"
+            remedy = "write 1, or less where people are in a hurry"
+            yield Mistake(host.name, "prometheus_patience", str(patience), problem, remedy)

@@ -42,6 +42,14 @@ MISTAKES = {
         "{name: a, kind: webhook, secret: 'http://10.0.0.1/b'}]}",
         ["alertmanager_receivers.name = a", "listed twice"],
     ),
+    "size that Prometheus cannot read": (
+        OPS + "ops1: {prometheus_retention_size: 8 gigs}",
+        ["prometheus_retention_size = 8 gigs", "such as 512MB or 8GB"],
+    ),
+    "no patience at all": (
+        OPS + "ops1: {prometheus_patience: 0}",
+        ["prometheus_patience = 0", "write 1, or less"],
+    ),
     "figures that are read too rarely": (
         OPS + "ops1: {prometheus_probe_seconds: 600}",
         ["prometheus_probe_seconds = 600", "write 120 or less"],
