@@ -18,9 +18,10 @@ class ActionModule(ActionBase):
     """Templates each file below ``src`` here and sends them all to the host in one go."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(
-        {"src", "dest", "owner", "group", "mode", "directory_mode", "exclude", "files", "manifest"}
-    )
+    _VALID_ARGS = frozenset({
+        "src", "dest", "owner", "group", "mode", "directory_mode", "exclude", "files", "more",
+        "manifest",
+    })  # fmt: skip
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Any:
         """Render the tree and hand it to the module ``file_tree``.
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):
                 **special.get(name, {}),
             }
             for name, path in sources.items()
-        ]
+        ] + [{**defaults, **file} for file in args.get("more") or []]
         return self._execute_module(
             module_name="file_tree",
             module_args={

@@ -54,6 +54,14 @@ options:
         content before anything is replaced) and C(secret) (keep the content out of the diff).
     type: dict
     default: {}
+  more:
+    description: >-
+      Files whose number only the inventory knows, as M(file_tree) takes them: C(path), C(content)
+      and what O(files) may say of one. They are written, and removed where they once were,
+      together with the others.
+    type: list
+    elements: dict
+    default: []
 attributes:
   check_mode:
     support: full

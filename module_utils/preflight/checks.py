@@ -16,6 +16,7 @@ from ansible.module_utils.preflight import (
     search_tier,
     topology,
     values,
+    watching,
 )
 from ansible.module_utils.preflight.model import Inventory, Mistake
 
@@ -70,6 +71,9 @@ INVENTORY_CHECKS: tuple[Check, ...] = (
     edge.known_to_nodes,
     edge.trusted_by_address,
     edge.names_that_prove_nothing,
+    watching.receivers,
+    watching.pauses,
+    watching.retention,
 )
 
 

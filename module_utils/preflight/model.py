@@ -58,7 +58,7 @@ class Role:
 
     def runs_on(self, host: Host) -> bool:
         """Tell whether site.yml runs the role on the host."""
-        return self.name in EVERYWHERE or (self.name in TIERS and self.name in host.groups)
+        return self.name in EVERYWHERE or self.name in host.roles
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,12 @@ class Host:
         """Return a variable, or the default where it is missing, unreadable or None."""
         value = self.variables.get(name)
         return default if value is None or isinstance(value, Unreadable) else value
+
+    @property
+    def roles(self) -> Sequence[str]:
+        """Return the roles that serve here, as the wiring has it: those named as the groups."""
+        wired = strings(self.get("site_roles", []))
+        return wired or [tier for tier in TIERS if tier in self.groups]
 
     @property
     def address(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.conftest import ROOT, Host, Lab
 
-PORTS = (22, 80, 443, 6379, 7860, 8404, 9200, 9300, 26379)
+PORTS = (22, 80, 443, 6379, 7860, 8404, 9100, 9114, 9200, 9300, 26379)
 
 # port: (groups that serve it, groups that may call it; None: everybody)
 ALLOWED: dict[int, tuple[str, set[str] | None]] = {
@@ -20,6 +20,8 @@ ALLOWED: dict[int, tuple[str, set[str] | None]] = {
     6379: ("cache", {"app", "cache", "ops"}),
     7860: ("app", {"edge", "ops"}),
     8404: ("edge", {"ops"}),
+    9100: ("all", {"ops"}),
+    9114: ("opensearch", {"ops"}),
     9200: ("opensearch", {"app", "opensearch", "ops"}),
     9300: ("opensearch", {"opensearch"}),
     26379: ("cache", {"app", "cache", "ops"}),

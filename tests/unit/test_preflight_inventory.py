@@ -11,9 +11,49 @@ from ansible.module_utils.preflight.report import refusal, sentences
 
 from tests.unit.preflight_site import SHA512, build
 
+# A monitoring host, and the roles that the wiring runs there.
+OPS = """\
+groups: {ops: [ops1]}
+ops: {site_roles: [prometheus, alertmanager], alertmanager_receivers: []}
+"""
+
 # What is laid over the good site, and what the one sentence about it must say: the thing, its value
 # and what to write instead.
 MISTAKES = {
+    "nobody to be told of alerts": (
+        OPS + "ops1: {alertmanager_receivers: null}",
+        ["ops1", "alertmanager_receivers", "is not set", "or [] where nobody is"],
+    ),
+    "pager without a key": (
+        OPS + "ops1: {alertmanager_receivers: [{name: pager, kind: pagerduty}]}",
+        ["alertmanager_receivers[pager].secret", "is missing", "routing key"],
+    ),
+    "mail without a server": (
+        OPS + "ops1: {alertmanager_receivers: [{name: mail, kind: mail, to: a@b.c, from: d@b.c}]}",
+        ["alertmanager_receivers[mail].smarthost", "such as mail.example.org:25"],
+    ),
+    "receiver of no kind": (
+        OPS + "ops1: {alertmanager_receivers: [{name: a, kind: pager, secret: hX7kf0aLongOne}]}",
+        ["alertmanager_receivers", "does not fit", "pagerduty"],
+    ),
+    "two receivers of one name": (
+        OPS
+        + "ops1: {alertmanager_receivers: [{name: a, kind: webhook, secret: 'http://10.0.0.1/a'}, "
+        "{name: a, kind: webhook, secret: 'http://10.0.0.1/b'}]}",
+        ["alertmanager_receivers.name = a", "listed twice"],
+    ),
+    "size that Prometheus cannot read": (
+        OPS + "ops1: {prometheus_retention_size: 8 gigs}",
+        ["prometheus_retention_size = 8 gigs", "such as 512MB or 8GB"],
+    ),
+    "no patience at all": (
+        OPS + "ops1: {prometheus_patience: 0}",
+        ["prometheus_patience = 0", "write 1, or less"],
+    ),
+    "figures that are read too rarely": (
+        OPS + "ops1: {prometheus_probe_seconds: 600}",
+        ["prometheus_probe_seconds = 600", "write 120 or less"],
+    ),
     "even number of managers": (
         "groups: {opensearch_manager: [os1, os2]}",
         ["opensearch_manager", "os1, os2", "name 1 or 3 hosts"],
