@@ -41,7 +41,7 @@ def stop(alert: str, host: str, unit: str, names: str = "") -> Fault:
 
 
 SMALL = "/srv/e2e-small"
-RED = "https://os1:9200/e2e-red"
+RED = "https://os1:9200/e2e-red?wait_for_active_shards=0"
 NOWHERE = '{"settings": {"index.routing.allocation.require._name": "nobody"}}'
 # What comes from other hosts is dropped, as if this one were gone; it comes back by itself.
 FROM_OTHERS = "INPUT -s 10.77.0.0/24 ! -s 10.77.0.1 -j DROP"
@@ -51,8 +51,8 @@ AT_ONCE = {
         Fault(
             "SearchClusterRed",
             "os1",
-            f"{AS_ADMINISTRATOR} -XPUT {RED} -H 'content-type: application/json' -d '{NOWHERE}'",
-            f"{AS_ADMINISTRATOR} -XDELETE {RED}",
+            f"{AS_ADMINISTRATOR} -XPUT '{RED}' -H 'content-type: application/json' -d '{NOWHERE}'",
+            f"{AS_ADMINISTRATOR} -XDELETE {RED.partition('?')[0]}",
             "search cluster",
         ),
         stop("WorkerDown", "app1", "research-worker"),
