@@ -74,9 +74,12 @@ def inbox() -> Iterator[Inbox]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             box.posts.append((self.path, json.loads(body)))
-            self.send_response(202)
+            # Slack and Mattermost answer with a word, and mean a failure by JSON.
+            chat = self.path.startswith("/hooks/")
+            self.send_response(200 if chat else 202)
+            self.send_header("Content-Type", "text/plain" if chat else "application/json")
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(b"ok" if chat else b"{}")
 
         def log_message(self, *_: Any) -> None:
             pass

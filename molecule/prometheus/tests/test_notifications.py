@@ -32,7 +32,7 @@ def test_a_fault_reaches_every_receiver_once_and_so_does_its_end(
     assert event["routing_key"] == secret("pager")
     assert event["payload"]["severity"] == "critical"
     assert event["payload"]["summary"] == "prometheus-3 has the fault of the tests."
-    assert event["payload"]["custom_details"]["hosts"] == "prometheus-3"
+    assert event["payload"]["source"] == "prometheus-3"
     assert event["payload"]["custom_details"]["runbook"] == "docs/runbooks/alerts/Fault.md"
     mail = next(mail for mail in inbox.mails if "prometheus-3 has the fault" in mail)
     assert "Subject: prometheus-3 has the fault of the tests." in mail
