@@ -1,9 +1,11 @@
-"""Alerts and their runbooks: each fires when it should, keeps silent when it should, and says what to do.
+"""Alerts and their runbooks: they fire when they should, keep silent when they should, and help.
 
-A table in tests/unit/alerts/SUBJECT.yml gives for each alert of that file of rules what it `fires` on and what it is
-`silent` on, as the series that Prometheus has: `{'up{job="node",host="a"}': 1x2 0x20}`, one value a minute, or an hour
-with `every: 1h`. `fires` has the alerts that are then seen `at` that minute: their labels (without severity and
-subject, which are the rule's) and summary.
+A table in tests/unit/alerts/SUBJECT.yml says for each alert of that file of rules on what it
+`fires` and on what it is `silent`, as the series that Prometheus has, one value a minute
+(`{'up{job="node",host="a"}': 1x2 0x20}`), or an hour with `every: 1h`. `fires` has the alerts that
+are then seen `at` that minute: their labels (without severity and subject, which are the rule's)
+and summary.
+healthy.yml has whole sites, at which no alert may as much as wait.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ SUBJECTS = sorted(
 )
 # What an inventory may set; each changes which rules there are.
 SITE = {"prometheus_virtual_address": "192.0.2.10"}
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "a site": SITE,
     "one without a virtual address": {},
+    "one with a weekly timer": {"prometheus_timer_hours_of": {"research-weekly.service": 200}},
     "the lab": {**SITE, "prometheus_patience": 0.05, "prometheus_scrape_seconds": 5},
 }
 
@@ -116,7 +119,7 @@ def expected(alert: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def cases(subject: str) -> dict[str, dict[str, Any]]:
-    """Return the table of a file of rules."""
+    """Return a table."""
     # All of it is text: elsewhere in YAML a lone 0x10 is a number.
     text = (TABLES / f"{subject}.yml").read_text()
     found: dict[str, dict[str, Any]] = yaml.load(text, yaml.BaseLoader)  # noqa: S506
@@ -137,6 +140,55 @@ def test_alerts_fire_and_are_silent(subject: str, promtool: Path, tmp_path: Path
         file = {"rule_files": ["rules.yml"], "evaluation_interval": every, "tests": listed}
         (tmp_path / f"{every}.yml").write_text(yaml.safe_dump(file, sort_keys=False))
     run(promtool, "test", "rules", tmp_path / "1m.yml", tmp_path / "1h.yml")
+
+
+HEALTHY = cases("healthy")
+
+
+def series_of(site: dict[str, Any]) -> dict[str, str]:
+    """Return all series of a healthy site."""
+    everywhere = [name for names in site["hosts"].values() for name in names]
+    found = dict(site["once"])
+    for kind, series in site["series"].items():
+        for host in everywhere if kind == "node" else site["hosts"].get(kind, []):
+            found |= {name.replace("{host}", host): values for name, values in series.items()}
+    return found
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_site_is_silent(name: str, promtool: Path, tmp_path: Path) -> None:
+    site = HEALTHY[name]
+    for subject in SUBJECTS:
+        (tmp_path / f"{subject}.rules").write_text(rendered(subject, site["settings"]))
+    watchdog = 'alertname="Watchdog",alertstate="firing",severity="info",subject="watchdog"'
+    only = {"labels": f"ALERTS{{{watchdog}}}", "value": 1}
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": series, "values": spelt_out(values)}
+            for series, values in series_of(site).items()
+        ],
+        "promql_expr_test": [
+            {"expr": "ALERTS", "eval_time": f"{at}m", "exp_samples": [only]}
+            for at in (1, 20, 35, 90)
+        ],
+    }
+    file = {"rule_files": ["*.rules"], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(file, sort_keys=False))
+    run(promtool, "test", "rules", tmp_path / "tests.yml")
+
+
+def test_the_healthy_site_has_all_that_alerts_fire_on() -> None:
+    """So that its silence means something."""
+    fired_on = {
+        series.partition("{")[0]
+        for subject in SUBJECTS
+        for case in cases(subject).values()
+        for fires in case["fires"]
+        for series in fires["series"]
+    }
+    had = {series.partition("{")[0] for site in HEALTHY.values() for series in series_of(site)}
+    assert fired_on <= had
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
