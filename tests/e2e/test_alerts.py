@@ -76,7 +76,7 @@ AT_ONCE = {
             "InodesFull",
             "cache1",
             f"mkdir -p {SMALL}; mount -t tmpfs -o size=8m,nr_inodes=20 none {SMALL};"
-            f" for i in $(seq 18); do : >{SMALL}/$i; done",
+            f" for i in $(seq 19); do : >{SMALL}/$i; done",
             f"umount {SMALL}; rmdir {SMALL}",
         ),
         Fault(
@@ -136,6 +136,10 @@ class Told:
     after: float
     over: float | None = None
 
+    def __str__(self) -> str:
+        over = "never" if self.over is None else f"{self.over:.0f} s after the repair"
+        return f"told after {self.after:.0f} s, over {over}"
+
 
 @pytest.fixture(scope="module")
 def inbox() -> Iterator[Inbox]:
@@ -168,7 +172,7 @@ def wait_for(
 
 
 @pytest.fixture(scope="module")
-def told(lab: Lab, inbox: Inbox) -> dict[Fault, Told]:
+def told(lab: Lab, inbox: Inbox, record: Record) -> dict[Fault, Told]:
     """Make and mend all faults; what people were told of each."""
     found = {}
     for faults in AT_ONCE.values():
@@ -186,17 +190,16 @@ def told(lab: Lab, inbox: Inbox) -> dict[Fault, Told]:
             if notice := first(inbox, fault, made, over=False):
                 end = first(inbox, fault, mended, over=True)
                 found[fault] = Told(notice, notice.at - made, end.at - mended if end else None)
+            record(f"{fault.alert} of {fault.host}: {found.get(fault, 'nobody was told')}")
     return found
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.alert}-{fault.host}")
 def test_people_are_told_of_a_fault_and_of_its_end(
-    fault: Fault, told: dict[Fault, Told], inbox: Inbox, record: Record
+    fault: Fault, told: dict[Fault, Told], inbox: Inbox
 ) -> None:
     assert fault in told, f"nobody was told; mails: {sorted({n.alert for n in inbox.notices()})}"
     word = told[fault]
-    over = "never" if word.over is None else f"{word.over:.0f} s after the repair"
-    record(f"{fault.alert} of {fault.host}: told after {word.after:.0f} s, over {over}")
     assert word.notice.runbook == f"docs/runbooks/alerts/{fault.alert}.md"
     if word.notice.severity == "page":
         events = inbox.at("/v2/enqueue", word.notice.summary)
