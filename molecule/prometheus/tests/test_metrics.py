@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import ALL, OPS, Query  # type: ignore[import-not-found]
+
+OPS = ("prometheus-1", "prometheus-2")
+ALL = (*OPS, "prometheus-3")
+Query = Callable[..., list[dict[str, Any]]]
 
 ASK = "curl -sS --max-time 3 --cacert /etc/research-pki/ca.pem"
 OWN = "--cert /etc/research-pki/host.pem --key /etc/research-pki/host.pem.key"

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OPS, Converge, Inbox, Query  # type: ignore[import-not-found]
 
-SECRET_FILES = "/etc/prometheus/alertmanager/secrets"
+OPS = ("prometheus-1", "prometheus-2")
+Inbox = Any
+Converge = Callable[..., Any]
+Query = Callable[..., list[dict[str, Any]]]
 
 
 def secret(name: str) -> str:
