@@ -132,3 +132,13 @@ def test_the_inventories_deploy_what_is_fetched(project: Path) -> None:
         archive = Path(variables["opensearch_archive"]).name
         deployed[archive] = variables["opensearch_archive_sha512"]
         assert deployed.items() <= checksums.items()
+
+
+@pytest.mark.parametrize("inventory", ["lab", "single"])
+def test_the_inventories_run_the_programs_that_are_built(project: Path, inventory: str) -> None:
+    listed = yaml.safe_load((project / "lab" / "artifacts.yml").read_text())
+    checksums = {entry.file: entry.sha512 for entry in wanted(listed, inventory)}
+    path = project / "inventories" / inventory / "group_vars/all/logs.yml"
+    variables = yaml.safe_load(path.read_text())
+    for name in ("log_store_program", "metrics_history_program"):
+        assert checksums[Path(variables[name]).name] == variables[f"{name}_sha512"]
