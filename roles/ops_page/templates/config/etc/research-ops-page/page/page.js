@@ -2,7 +2,7 @@
 const fill = async (id, path, none, columns, order) => {
   const place = document.getElementById(id);
   try {
-    const answer = await fetch(path);
+    const answer = await fetch(location.origin + path);
     if (!answer.ok) throw new Error(`Alertmanager answers ${answer.status}`);
     const rows = (await answer.json()).filter((row) => row.status.state !== "expired").sort(order);
     if (!rows.length) { place.textContent = none; return; }
@@ -21,6 +21,8 @@ const fill = async (id, path, none, columns, order) => {
     place.textContent = `not known: ${error.message}`;
   }
 };
+const ranks = ["page", "warning", "info"];
+const rank = (alert) => (ranks.indexOf(alert.labels.severity) + ranks.length + 1) % (ranks.length + 1);
 const when = (text) => new Date(text).toLocaleString();
 const refresh = () => {
   fill("active", "/alerts/api/v2/alerts", "none is active", [
@@ -30,7 +32,7 @@ const refresh = () => {
     ["Since", (a) => when(a.startsAt)],
     ["", (a) => (a.status.state === "suppressed" ? "silenced" : ""), () => "quiet"],
     ["Runbook", (a) => a.annotations.runbook ?? ""],
-  ], (a, b) => a.startsAt.localeCompare(b.startsAt));
+  ], (a, b) => rank(a) - rank(b) || b.startsAt.localeCompare(a.startsAt));
   fill("silences", "/alerts/api/v2/silences", "there is none", [
     ["What", (s) => s.matchers.map((m) => `${m.name}${m.isEqual ? "=" : "!="}${m.value}`).join(", ")],
     ["Why", (s) => s.comment],
@@ -43,5 +45,5 @@ setInterval(refresh, 30000);
 document.getElementById("find").addEventListener("submit", (event) => {
   event.preventDefault();
   const id = document.getElementById("id").value.trim().replaceAll('"', "");
-  location.href = `/select/vmui/#/?query=${encodeURIComponent(`"${id}"`)}&g0.range_input=7d`;
+  location.href = `/select/vmui/#/?query=${encodeURIComponent(`"${id}"`)}&g0.relative_time=last_7_days`;
 });
