@@ -1,7 +1,7 @@
 """Each alert is proven by its fault: made on a real host, told to real receivers, over in the end.
 
 Faults that do not disturb each other are made at once. The waiting times are the lab's
-(`prometheus_patience` in inventories/lab).
+(`prometheus_patience` in inventories/lab). It takes ten minutes: the suite `scripts/test faults`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.receivers import Inbox, Notice, receivers
 
 Record = Callable[[str], None]
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.long]
 
 HERE = "10.77.0.1"  # this machine, as the hosts of the lab see it
 TOLD_SECONDS = 150.0
