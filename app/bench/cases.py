@@ -2,6 +2,8 @@
 
     python bench/cases.py FOLDER [--list N] [--only KIND]
 
+Ends with 1 where a disagreement is not argued, or something is argued that nothing disagrees with.
+
 Everything goes through the ingest and the reader of documents in its own process, under their
 limits; OpenSearch is stood for by a dictionary, the web and the store of files by nothing.
 """
@@ -17,6 +19,7 @@ import hashlib
 import logging
 import re
 import resource
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -112,6 +115,29 @@ class Case:
     kind: str
     suite: str
     expected: str
+
+
+@dataclass
+class Argument:
+    """Why a disagreement is meant: the files, how its sentence begins, and the reason."""
+
+    files: str
+    begins: str
+    reason: str
+    # files of that name that were read, and disagreements that it met
+    read: int = 0
+    met: int = 0
+
+    def meets(self, name: str, sentence: str) -> bool:
+        """Whether a disagreement is the one that is argued."""
+        return fnmatch.fnmatchcase(name, self.files) and sentence.startswith(self.begins)
+
+
+def arguments_of(path: Path) -> list[Argument]:
+    """The list of them, without its head."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [Argument(*row) for row in rows if row][1:]
 
 
 @dataclass
@@ -218,7 +244,7 @@ class Spent:
         return total
 
 
-def examine(case: Case, extraction: Extraction, row: Row, argued: list[list[str]]) -> None:
+def examine(case: Case, extraction: Extraction, row: Row, argued: list[Argument]) -> None:
     """Read one file and add what came of it to its row."""
     spent, before = Spent(), Spent().seconds()
     found = outcome(case, extraction)
@@ -239,16 +265,18 @@ def examine(case: Case, extraction: Extraction, row: Row, argued: list[list[str]
     except Exception as error:  # an expectation of a form that nobody thought of
         verdict = Verdict(1, [f"cannot be judged: {type(error).__name__}: {error}"])
     row.judged += verdict.judged
+    name = case.path.name
+    for each in argued:
+        each.read += fnmatch.fnmatchcase(name, each.files)
     for sentence in verdict.disagreements:
         row.disagree += 1
-        if any(_matches(each, case.path.name, sentence) for each in argued):
+        meeting = [each for each in argued if each.meets(name, sentence)]
+        for each in meeting:
+            each.met += 1
+        if meeting:
             row.argued += 1
         else:
-            row.disagreements.append(f"{case.path.name}: {sentence}")
-
-
-def _matches(argument: list[str], name: str, sentence: str) -> bool:
-    return fnmatch.fnmatchcase(name, argument[0]) and sentence.startswith(argument[1])
+            row.disagreements.append(f"{name}: {sentence}")
 
 
 COLUMNS = (
@@ -291,6 +319,16 @@ def print_reasons(rows: dict[tuple[str, str], Row], most: int) -> None:
             print(f"  disagrees      and {more} more")
 
 
+def print_arguments(rows: dict[tuple[str, str], Row], argued: list[Argument]) -> bool:
+    """How much is argued, and what is argued in vain; whether all of it is as it should be."""
+    disagree, met = (sum(getattr(row, name) for row in rows.values()) for name in COLUMNS[-2:])
+    stale = [each for each in argued if each.read and not each.met]
+    print(f"\n{disagree} disagreements: {met} argued, {disagree - met} not")
+    for each in stale:
+        print(f"  argued in vain  {each.files}: nothing says any more {each.begins!r}")
+    return disagree == met and not stale
+
+
 def main() -> None:
     """Read, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -299,8 +337,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)  # what it says is counted below
-    with ARGUED.open(encoding="utf-8", newline="") as file:
-        argued = [row for row in csv.reader(file, delimiter="\t") if row][1:]
+    argued = arguments_of(ARGUED)
     start = time.monotonic()
     service = OwnService()
     rows: dict[tuple[str, str], Row] = {}
@@ -315,6 +352,8 @@ def main() -> None:
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     print(f"\n{time.monotonic() - start:.0f} s; the greediest process of a reader took {memory} MB")
     print_reasons(rows, arguments.list)
+    if not print_arguments(rows, argued):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

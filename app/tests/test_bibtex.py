@@ -291,6 +291,12 @@ FAMILY = """
 """
 
 
+def test_a_set_of_entries_is_no_work(tmp_path: Path) -> None:
+    found = read(tmp_path, "@set{s, entryset={a,b}}\n@misc{a, title={A}}\n@misc{b, title={B}}")
+    assert [item["title"] for item in taken(found)] == ["A", "B"]
+    assert len(list(found)) == 2
+
+
 def test_what_is_inherited(tmp_path: Path) -> None:
     found = taken(read(tmp_path, FAMILY))
     shown = [

@@ -1,4 +1,4 @@
-"""What a paper says of itself: titles, names, abstracts and keywords."""
+"""What a paper says of itself: titles, names and abstracts."""
 
 from __future__ import annotations
 
@@ -298,34 +298,3 @@ ABOUT = ("All about zebras. " * 20).strip()
 )
 def test_abstracts(text: str, abstract: str) -> None:
     assert front.abstract_from(text) == abstract
-
-
-@pytest.mark.parametrize(
-    ("text", "given", "keywords"),
-    [
-        (
-            "Keywords: zebras, speed of gnus; plains.\nText",
-            "",
-            ["zebras", "speed of gnus", "plains"],
-        ),
-        (
-            "Index Terms\u2014Zebras, gnus,\nplains.\nI. Introduction",
-            "",
-            ["Zebras", "gnus", "plains"],
-        ),
-        ("Key words zebras · gnus\n\nText", "", ["zebras", "gnus"]),
-        (
-            "Keywords: a long list, of many\nwords, on two lines\n1 Introduction",
-            "",
-            ["a long list", "of many words", "on two lines"],
-        ),
-        ("KEYWORDS\nzebras\nspeed of gnus\n\nText", "", ["zebras", "speed of gnus"]),
-        ("Schlüsselwörter: Zebras, Gnus\n", "", ["Zebras", "Gnus"]),
-        ("Keywords: zebras\nThis is the text, of the paper\n", "other", ["zebras"]),
-        ("Text", "zebras, gnus; zebras", ["zebras", "gnus"]),
-        ("Keywords are not used here", "", []),
-        ("Text", "", []),
-    ],
-)
-def test_keywords(text: str, given: str, keywords: list[str]) -> None:
-    assert front.keywords_from({"Keywords": given}, text) == keywords

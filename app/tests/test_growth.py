@@ -252,12 +252,6 @@ CASES: dict[str, tuple[Work, Make]] = {
     "pdf: DOIs of colons": (front.doi_from, after("doi", ":")),
     "pdf: an abstract of sections": (front.abstract_from, of("1 A section\n")),
     "pdf: an abstract of numbers": (front.abstract_from, after("Abstract\n", "1 ", "\n")),
-    "pdf: keywords": (lambda text: front.keywords_from({}, text), of("Keywords: a, ")),
-    "pdf: lines of keywords": (lambda text: front.keywords_from({}, text), of("Keywords\n")),
-    "pdf: keywords of a field": (
-        lambda text: front.keywords_from({"Keywords": text}, ""),
-        of("a,"),
-    ),
     "pdf: titles": (lambda text: front.title_from({"Title": text}), of("a.")),
     "pdf: titles of templates": (
         lambda text: front.title_from({"Title": text}),

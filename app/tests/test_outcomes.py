@@ -18,11 +18,12 @@ GOOD = "<item><title>Good</title><guid>g</guid><enclosure url='http://e.org/g.mp
 UNREADABLE = "not an address that can be read: http://[bad/"
 BAD_PARTS = [
     ("<enclosure url='http://[bad/x.mp3'/>", UNREADABLE),
-    ("<link>http://[bad/</link>", UNREADABLE),
     ("<podcast:transcript url='http://[bad/x.vtt'/>", UNREADABLE),
     ("<podcast:transcript url='" + "x" * 5000 + ".vtt'/>", "cannot be read: File name too long"),
 ]
 HARMLESS_PARTS = [
+    "<link>http://[bad/</link>",
+    "<guid isPermaLink='true'>http://[bad/</guid>",
     "<pubDate>Mon, 01 Jan 2020 00:00:00 +99999999999999999999</pubDate>",
     "<itunes:image href='http://[bad/x.png'/>",
 ]
@@ -63,6 +64,13 @@ def test_an_episode_that_cannot_be_read(folder: Path, part: str, reason: str) ->
 def test_what_an_episode_can_do_without(folder: Path, part: str) -> None:
     (folder / "feed.rss").write_text(feed(part))
     assert found(folder) == {"feed.rss:1": "Bad", "feed.rss:2": "Good", "z.jsonl:1": "Innocent"}
+
+
+def test_a_page_that_is_left_out_is_told(folder: Path) -> None:
+    (folder / "feed.rss").write_text(feed("<link>http://[bad/</link>"))
+    first = next(iter(open_source(folder / "feed.rss", "paper").candidates))
+    assert isinstance(first, Candidate)
+    assert first.mended == (f"its page is left out: {UNREADABLE}",)
 
 
 @pytest.mark.parametrize("address", ["http://[x/feed", "https://a]b/"])

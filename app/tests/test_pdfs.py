@@ -10,6 +10,7 @@ from pdfs import FONT, bars, built, drawn, encrypted, one_page, pdf, stream, wor
 from PIL import Image
 
 from research_app.extract import front
+from research_app.extract import pdf as pdf_reader
 from research_app.extract.extraction import OWN
 from research_app.extract.papers import Papers
 from research_app.extract.pdf import extract
@@ -46,6 +47,26 @@ def taken(folder: Path) -> dict[str, dict[str, Any] | str]:
         return found
 
     return asyncio.run(run())
+
+
+def test_a_document_of_too_much_text_is_read_up_to_a_page_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "long.pdf"
+    path.write_bytes(pdf(*(f"Page {at} of zebras\nand their ways" for at in range(1, 8))))
+    with path.open("rb") as file:
+        whole = extract(file)
+    monkeypatch.setattr(pdf_reader, "MAX_TEXT", 400)
+    with path.open("rb") as file:
+        cut = extract(file)
+    assert "mended" not in whole
+    assert [each["page"] for each in cut["passages"]] == [1, 2, 3, 4]
+    assert cut["passages"][3]["text"] == "Page 4 of zebras"
+    assert (whole["pages"], cut["pages"]) == (7, 7)
+    assert cut["mended"] == [
+        "it has more text than is read of one document: what follows page 4 of 7, and perhaps the"
+        " end of that page, is left out"
+    ]
 
 
 def test_bad_files_are_refused_each_with_its_reason(tmp_path: Path) -> None:

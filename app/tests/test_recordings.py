@@ -168,6 +168,17 @@ def test_which_captions_of_several_are_taken(names: list[str], spoken: str, chos
     assert best(found, spoken)[0].name == chosen
 
 
+@pytest.mark.parametrize(
+    ("readers", "spoken", "chosen"),
+    [("de", "", "a.de.vtt"), ("deu", "", "a.de.vtt"), ("de", "fr", "a.fr.vtt")],
+)
+def test_captions_for_readers_of_another_language(readers: str, spoken: str, chosen: str) -> None:
+    recording = Path("a.mp4")
+    names = [Path(f"a.{language}.vtt") for language in ("de", "en", "fr")]
+    found = of_each([recording], names)[recording]
+    assert best(found, spoken, readers)[0].name == chosen
+
+
 def test_a_catalogue_that_names_captions_in_several_languages(tmp_path: Path) -> None:
     (tmp_path / "a.en.srt").write_text(SRT)
     (tmp_path / "a.de.srt").write_text(SRT.replace("Zebras count", "Zebras rechnen"))

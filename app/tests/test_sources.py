@@ -66,6 +66,7 @@ BAD_LINES = [
     (line(id="x" * 300), "id: "),
     (line(id="書" * 180), "id: is over 512 bytes"),
     (line(title=""), "no title"),
+    (b'{"id":1}', "no title"),
     (line(title="  \u0000 "), "no title"),
     (line(title=None), "no title"),
     (line(title=["x"]), "title: not a text"),

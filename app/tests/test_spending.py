@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pdfs import one_page, pdf, stream, words
+from pdfs import drawn, one_page, pdf, stream, words
 from spending import Meter, Spent, metering
 
 MEGABYTE = 1_000_000
@@ -39,12 +39,28 @@ def random_words(size: int) -> bytes:
     return " ".join(chance.choice("abcdefgh") * 3 for _ in range(size // 4)).encode()
 
 
+def full_episodes(size: int) -> bytes:
+    """Episodes as publishers write them, no more of them than a feed may have."""
+    about = "What is said in it, in as many words as people take for that. " * 7
+    episode = (
+        "<item><title>Episode {0} &amp; more</title><guid>guid-{0}</guid>"
+        "<pubDate>Mon, 06 Jan 2020 10:00:00 GMT</pubDate><link>https://example.org/{0}</link>"
+        "<itunes:author>Somebody</itunes:author><itunes:duration>01:02:03</itunes:duration>"
+        "<itunes:episode>{0}</itunes:episode><itunes:image href='https://example.org/{0}.jpg'/>"
+        "<enclosure url='https://example.org/{0}.mp3' type='audio/mpeg' length='1'/>"
+        f"<description>&lt;p&gt;{about}&lt;/p&gt;</description></item>"
+    )
+    return "".join(episode.format(at) for at in range(min(9_990, size // 1000))).encode()
+
+
 RSS = b'<rss xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"><channel><title>T</title>'
 END = b"</channel></rss>"
 ATOM = b'<feed xmlns="http://www.w3.org/2005/Atom">'
 
 JSON_LINES: dict[str, Callable[[int], bytes]] = {
     "small documents": filled(b'{"id":"a1","title":"T","year":1999}\n'),
+    "smallest documents": filled(b'{"title":"T"}\n'),
+    "nothing in each": filled(b"{}\n"),
     "empty lines": filled(b"\n"),
     "one line": filled(b"x"),
     "one text": filled(b"a word ", b'{"id":1,"text":"', b'"}'),
@@ -64,6 +80,7 @@ PACKED: dict[str, Callable[[int], bytes]] = {
 }
 CAPTIONS: dict[str, Callable[[int], bytes]] = {
     "cues": filled(b"00:01.000 --> 00:02.000\na word\n\n", b"WEBVTT\n\n"),
+    "a letter each": filled(b"00:01.000 --> 00:02.000\na\n\n", b"WEBVTT\n\n"),
     "times alone": filled(b"00:01.000 --> 00:02.000\n", b"WEBVTT\n\n"),
     "arrows": filled(b"-->\n", b"WEBVTT\n\n"),
     "arrows in a line": filled(b"-->", b"WEBVTT\n\n"),
@@ -102,6 +119,8 @@ TEXTS: dict[tuple[str, str], Callable[[int], bytes]] = {
 }
 FEEDS: dict[str, Callable[[int], bytes]] = {
     "items": filled(b"<item><title>a</title><guid>b</guid></item>", RSS, END),
+    "full episodes": lambda size: RSS + full_episodes(size) + END,
+    "full episodes, ill-formed at the end": lambda size: RSS + full_episodes(size) + b"<a>" + END,
     "nested": filled(b"<a>", RSS),
     "attributes": lambda size: (
         RSS + b"<item " + b" ".join(b'a%d="b"' % n for n in range(size // 12)) + b"/>" + END
@@ -157,8 +176,23 @@ def _pages(size: int) -> bytes:
     return pdf(*(f"Page {number} has words." for number in range(max(1, size // 1000))))
 
 
+def _bare_text(size: int) -> bytes:
+    """As much text as the file is large, on pages as full as they are in books."""
+    lines = [random_words(80).decode() for _ in range(45)]
+    return pdf(*["\n".join(lines)] * (size // 3800))
+
+
+def _apart(size: int) -> bytes:
+    """Words of which none stands beside the next."""
+    rows = (("(ab) Tj 30 0 Td " * 18) + "-540 -3 Td\n" for _ in range(200))
+    page = "BT /F1 6 Tf 10 780 Td\n" + "".join(rows) + "ET\n"
+    return drawn(*[page] * max(1, size // len(page)))
+
+
 PDFS: dict[str, Callable[[int], bytes]] = {
     "pages": _pages,
+    "bare text": _bare_text,
+    "words apart": _apart,
     "a head and nothing": filled(b"\n", b"%PDF-1.7\n"),
     "objects": filled(b"1 0 obj<<>>endobj\n", b"%PDF-1.7\n", b"trailer<</Root 1 0 R>>"),
     "nested": filled(b"[", b"%PDF-1.7\n1 0 obj", b"endobj\ntrailer<</Root 1 0 R>>"),

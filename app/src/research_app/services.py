@@ -122,7 +122,10 @@ def _tools(settings: Settings) -> Tools:
     fetcher = Fetcher(settings.fetch, wait=SharedPace(settings).wait)
     extraction = Extraction(settings.extract.socket)
     pictures = Pictures(fetcher, extraction)
-    return Tools(fetcher, pictures, whisper.recogniser(settings.speech, extraction), extraction)
+    recogniser = whisper.recogniser(settings.speech, extraction)
+    return Tools(
+        fetcher, pictures, recogniser, extraction, readers=settings.library.caption_language
+    )
 
 
 def build(settings: Settings) -> Services:

@@ -172,6 +172,7 @@ class Cache(_Section):
 
 class Library(_Section):
     directory: Path = Path("/var/lib/research-app/library")
+    caption_language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] = "en"
 
 
 class Extract(_Section):

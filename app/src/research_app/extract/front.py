@@ -8,7 +8,6 @@ from __future__ import annotations
 import mmap
 import re
 from bisect import bisect_left
-from itertools import takewhile
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -39,12 +38,6 @@ _ABSTRACT = re.compile(
     r"(?![^\W\d_])[\s.:\u2013\u2014-]*",
     re.I | re.M,
 )
-_KEYWORDS = re.compile(
-    r"^\W{0,3}(?:(?:author )?key[ -]?words(?: and phrases)?|index terms|mots[ -]cl[ée]s"
-    r"|schlüssel(?:wörter|worte|begriffe)|palabras clave|palavras[ -]chave|ключевые слова"
-    r"|关键词|キーワード)(?![^\W\d_])[^\S\n]*(?P<label_ends>[:.\u2013\u2014-][^\S\n]*|(?=\n))?",
-    re.I | re.M,
-)
 # what comes after an abstract: the keywords, other lists of terms, and the first section
 _AFTER_ABSTRACT = re.compile(
     r"^[^\S\n]{0,20}(?:(?:\d|I)\.?[^\S\n]{1,20})?(?:introduction|key[ -]?words?|index terms"
@@ -55,7 +48,6 @@ _AFTER_ABSTRACT = re.compile(
     r"|^[^\S\n]{0,20}(?:1|I)\.?[^\S\n]{1,20}(?-i:[A-ZÀ-Þ])[^\n]{2,60}$",
     re.I | re.M,
 )
-_SEPARATOR = re.compile(r"\s*[;,·•|\u2013\u2014]\s*")
 # with its label: an address alone may be that of what the paper cites
 _OWN_DOI = re.compile(
     r"\bdoi\b[:\s]*(?:https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/[^\s\"<>]+)", re.I
@@ -64,10 +56,6 @@ ABSTRACT_LENGTH = (200, 4000)
 LEAST_TITLE = 4
 MAX_FIELD = 20_000
 MAX_PAGE = 100_000
-KEYWORD_LINES = 8
-MAX_KEYWORDS = 30
-KEYWORD_WORDS = 6
-KEYWORD_LENGTH = (2, 80)
 MAX_XMP_BYTES = 1024 * 1024
 MAX_XMP_PACKETS = 100
 XMP_START, XMP_END = b"<x:xmpmeta", b"</x:xmpmeta>"
@@ -81,7 +69,7 @@ ON_PAGE, NOT_ON_PAGE = 0.7, 0.3
 def front_matter(
     information: dict[str, str], xmp: dict[str, Any], rows: list[Row], first_page: str
 ) -> dict[str, Any]:
-    """Title, authors, year, abstract, keywords and DOI of a paper, as far as they are found.
+    """Title, authors, year, abstract and DOI of a paper, as far as they are found.
 
     :param information: the document's own information
     :param xmp: what `xmp_from` gives
@@ -99,7 +87,6 @@ def front_matter(
         "authors": _authors(information, xmp, names, first_page),
         "year": year_from(information),
         "abstract": abstract_from(first_page),
-        "keywords": keywords_from(information, first_page),
         "doi": doi_from(first_page),
     }
 
@@ -161,39 +148,6 @@ def abstract_from(first_page: str) -> str:
         if least <= end - begin <= most:
             return one_line(first_page[begin:end])
     return ""
-
-
-def keywords_from(information: dict[str, str], first_page: str) -> list[str]:
-    """The keywords that are printed, else those of the document's own information."""
-    found = _KEYWORDS.search(first_page)
-    printed = _keyword_lines(first_page[found.end() : found.end() + MAX_FIELD]) if found else []
-    if found and found["label_ends"] is None and len(printed) == 1:
-        printed = []  # a sentence that begins with the word
-    given = one_line(information.get("Keywords", "")[:MAX_FIELD])
-    words = printed or re.split(r"[;,]", given)
-    least, most = KEYWORD_LENGTH
-    kept = [word for part in words if least <= len(word := part.strip(" .")) <= most]
-    return list(dict.fromkeys(kept))[:MAX_KEYWORDS]
-
-
-def _keyword_lines(text: str) -> list[str]:
-    """The keywords at the beginning of a text: a list that may be longer than its line, or a
-    column of them."""
-    lines = text.split("\n", KEYWORD_LINES + 1)[: KEYWORD_LINES + 1]
-    first, rest = lines[0].strip(), []
-    for line in lines[1:]:
-        if not line.strip() or _AFTER_ABSTRACT.match(line) or _ABSTRACT.match(line):
-            break
-        rest.append(line.strip())
-    if not first:
-        short = takewhile(lambda line: len(line.split()) <= KEYWORD_WORDS, rest)
-        return [word for line in short for word in _SEPARATOR.split(line)]
-    for line in rest:
-        listed = _SEPARATOR.search(first) and _SEPARATOR.search(line)
-        if first.endswith(".") or not (listed or first.endswith((",", ";", "-"))):
-            break
-        first += " " + line
-    return [part for part in _SEPARATOR.split(first) if len(part.split()) <= KEYWORD_WORDS]
 
 
 def doi_from(first_page: str) -> str:

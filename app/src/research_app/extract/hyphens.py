@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from research_app.extract.layout import Line
 
@@ -43,18 +44,27 @@ class Vocabulary:
     """The words that a document writes within its lines, with and without hyphens."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._times: Counter[str] = Counter()
+        self._lines = list(lines)
+
+    @cached_property
+    def _times(self) -> Counter[str]:
+        """How often each word comes; counted only where somebody asks."""
+        times: Counter[str] = Counter()
         cut = False
-        for line in lines:
+        for line in self._lines:
             low = line.lower().rstrip().replace("\u2010", "-")
             found = _WORD.findall(low)
             found = found[1:] if cut else found
             cut = low.endswith(tuple(HYPHENS))
             for word in found[:-1] if cut else found:
-                self._times[word] += 1
+                times[word] += 1
                 if "-" in word:
-                    self._times.update(word.split("-"))
-        self._sorted = sorted(self._times)
+                    times.update(word.split("-"))
+        return times
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self._times)
 
     def times(self, word: str) -> int:
         """How often a word comes."""

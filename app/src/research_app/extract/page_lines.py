@@ -31,6 +31,8 @@ NOWHERE = Box(0, 0, 0, 0)
 # word of some is asked for.
 MAX_UNKNOWN = 0.5
 SAMPLE = 5
+# A piece of text that stands apart takes as long as so many letters of one that goes on.
+PIECE = 40
 LAST_LATIN = "\u024f"
 
 
@@ -52,6 +54,9 @@ class PageLines:
     turns: int = 0
     frame: Box = NOWHERE
     unknown: bool = False
+    # how much text it is, in letters; whether it is more than there was room for
+    size: int = 0
+    cut: bool = False
 
 
 class Letters:
@@ -60,6 +65,7 @@ class Letters:
     def __init__(self, text: Any) -> None:
         self._page = text.raw
         count = pdfium.FPDFText_CountChars(self._page)
+        self._four = tuple(ctypes.c_double() for _ in range(4))
         self.text = self._whole(count)
 
     def _whole(self, count: int) -> str:
@@ -68,14 +74,16 @@ class Letters:
             return ""
         buffer = (ctypes.c_ushort * (count + 1))()
         if pdfium.FPDFText_GetText(self._page, 0, count, buffer) == count + 1:
-            return "".join(map(chr, buffer[:count]))
+            content = bytes(buffer)[:-2]
+            text = content.decode("utf-16-le", "surrogatepass")
+            return text if len(text) == count else "".join(map(chr, buffer[:count]))
         codes = (pdfium.FPDFText_GetUnicode(self._page, at) for at in range(count))
         return "".join(chr(code) if code < 0x110000 else " " for code in codes)
 
     def boxes(self, start: int, end: int) -> list[Box]:
         """What the letters of a range cover, in as many pieces as they were written."""
         count = pdfium.FPDFText_CountRects(self._page, start, end - start)
-        left, top, right, bottom = (ctypes.c_double() for _ in range(4))
+        left, top, right, bottom = self._four
         found = []
         for at in range(count):
             pdfium.FPDFText_GetRect(self._page, at, left, top, right, bottom)
@@ -123,12 +131,19 @@ class Letters:
             yield right_to_left.Glyph(self.text[at], self.origin(at)[0], box)
 
 
-def lines_of(page: Any, text: Any) -> PageLines:
-    """The lines of a page and what is known of them."""
+def lines_of(page: Any, text: Any, room: int) -> PageLines:
+    """The lines of a page and what is known of them, up to so much text."""
     letters = Letters(text)
     frame = Box(*page.get_bbox())
     found = PageLines()
-    words = [word for word in _words(letters) if _is_on(word, frame)]
+    words = []
+    for word in _words(letters):
+        found.size += len(word.text) + PIECE
+        if found.size > room:
+            found.cut = True
+            break
+        if _is_on(word, frame):
+            words.append(word)
     if not words:
         return found
     unknown = _unknown(letters)
@@ -161,6 +176,8 @@ def _shown(text: str) -> str:
 
 
 def _is_on(word: Word, frame: Box) -> bool:
+    if word.degrees == 0:
+        return word.box.near(frame, 0)
     return word.degrees % 90 != 0 or word.box.turned(-word.degrees // 90).near(frame, 0)
 
 

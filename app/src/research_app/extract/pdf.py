@@ -23,7 +23,8 @@ from research_app.extract.reading_order import footnotes_last
 from research_app.sources.document import RefusedError
 
 MAX_PAGES = 5000
-MAX_CHARACTERS = 20_000_000
+# letters of text, as `page_lines` counts them: eight hundred full pages, or four seconds
+MAX_TEXT = 3_000_000
 # that many pages are named in a sentence
 MAX_NAMED = 5
 
@@ -60,6 +61,8 @@ class Contents:
     references: list[str] = field(default_factory=list)
     cover: bytes | None = None
     mended: list[str] = field(default_factory=list)
+    # pages in all, those included that are not read any more
+    count: int = 0
     # why there is not one word on the pages, where recognition may find some
     wordless: str = ""
 
@@ -69,7 +72,7 @@ def described(contents: Contents, file: bytes | mmap.mmap) -> dict[str, Any]:
     texts = [page.strip() for page in contents.pages]
     found = {
         "passages": [{"text": text, "page": at} for at, text in enumerate(texts, 1) if text],
-        "pages": len(texts),
+        "pages": contents.count,
         **front.front_matter(
             contents.information, front.xmp_from(file), contents.rows, contents.first
         ),
@@ -115,7 +118,7 @@ def _page(document: pdfium.PdfDocument, index: int) -> Iterator[tuple[Any, Any]]
 
 
 def _read(document: pdfium.PdfDocument) -> Contents:
-    contents = Contents(document.get_metadata_dict(skip_empty=True))
+    contents = Contents(document.get_metadata_dict(skip_empty=True), count=len(document))
     pages, rows = _pages(document)
     contents.wordless = _without_words(document, pages)
     if contents.wordless:
@@ -136,23 +139,26 @@ def _read(document: pdfium.PdfDocument) -> Contents:
     contents.rows = [rows[line.box]._replace(text=line.text) for line in first if line.box in rows]
     _take_figures(document, contents, pages, flowing)
     _take_references(contents, flowing)
-    contents.mended = _said(pages)
+    contents.mended = [*_said(pages), *_said_of_end(pages, contents.count)]
     return contents
 
 
 def _pages(document: pdfium.PdfDocument) -> tuple[list[PageLines], dict[Box, heading.Row]]:
-    """The lines of each page, and what those of the first are set in, by their place."""
+    """The lines of each page, and what those of the first are set in, by their place.
+
+    The last of fewer pages than there are is the one in which the text became too much.
+    """
     pages: list[PageLines] = []
     rows: list[heading.Row] = []
-    total = 0
+    room = MAX_TEXT
     for index in range(len(document)):
         with _page(document, index) as (page, text):
-            total += text.count_chars()
-            if total > MAX_CHARACTERS:
-                raise RefusedError("over 20 million characters of text")
-            pages.append(lines_of(page, text))
+            pages.append(lines_of(page, text, room))
             if index == 0:
                 rows = heading.rows_of(text, pages[0].lines)
+        room -= pages[-1].size
+        if pages[-1].cut:
+            break
     return pages, {row.box: row for row in rows}
 
 
@@ -200,6 +206,16 @@ def _said(pages: list[PageLines]) -> list[str]:
     some = ", ".join(unknown[:MAX_NAMED]) + (" and others" if len(unknown) > MAX_NAMED else "")
     which = "page" if len(unknown) == 1 else f"{len(unknown)} pages:"
     return [f"{which} {some}: the fonts do not say which letters they show; no text is taken"]
+
+
+def _said_of_end(pages: list[PageLines], count: int) -> list[str]:
+    """Where the reading ended, if that is not the end of the document."""
+    if not pages[-1].cut:
+        return []
+    return [
+        f"it has more text than is read of one document: what follows page {len(pages)} of"
+        f" {count}, and perhaps the end of that page, is left out"
+    ]
 
 
 def _take_figures(

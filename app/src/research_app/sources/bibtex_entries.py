@@ -28,7 +28,8 @@ MAX_WITHIN = 3
 # comments that are looked at for an end behind further entries, and have none
 MAX_OPEN_COMMENTS = 100
 
-NO_DOCUMENT = ("comment", "preamble", "string", "xdata")
+# biblatex's set names entries that stand beside it, each for itself
+NO_DOCUMENT = ("comment", "preamble", "string", "xdata", "set")
 
 Strings = dict[str, str]
 

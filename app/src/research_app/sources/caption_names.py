@@ -13,7 +13,7 @@ from research_app.extract.media import AUDIO, VIDEO
 CAPTIONS = (".vtt", ".srt", ".sbv", ".ass", ".ssa")  # the better one first: it may say who speaks
 MEDIA = (*VIDEO, *AUDIO)
 
-# what nobody tells another language for: the index reads English
+# the readers' language where no setting says another: the index reads English
 READERS = "en"
 
 _ISO_639_1 = """
@@ -159,28 +159,29 @@ def root(language: str) -> str:
 
 
 def order(
-    language: str, spoken: str, *, automatic: bool, partial: bool = False
+    language: str, spoken: str, readers: str, *, automatic: bool, partial: bool = False
 ) -> tuple[bool, int, bool, str]:
     """What of several captions comes first: those of the recording's own language, human first.
 
     :param language: theirs; where nothing is said of it, it is taken for the recording's
     :param spoken: the recording's, where it is known
+    :param readers: the readers', which comes before any third one
     """
     if spoken and root(language) == root(spoken):
         rank = 0
     elif not language:
         rank = 1
     else:
-        rank = 2 if root(language) == READERS else 3
+        rank = 2 if root(language) == root(readers) else 3
     return partial, rank, automatic, language
 
 
-def best(found: list[Named], spoken: str) -> Named:
+def best(found: list[Named], spoken: str, readers: str = READERS) -> Named:
     """Which of the captions of a recording are taken; of those that are alike the first."""
 
     def key(named: Named) -> tuple[bool, int, bool, str]:
         name = named[1]
-        return order(name.language, spoken, automatic=name.automatic, partial=name.partial)
+        return order(name.language, spoken, readers, automatic=name.automatic, partial=name.partial)
 
     return min(found, key=key)
 

@@ -76,15 +76,17 @@ def _there(names: list[str], folder: Path, what: str) -> list[Path]:
 def _candidate(
     record: dict[str, Any], folder: Path, kind: Kind, source: str, tools: Tools
 ) -> Candidate:
-    found = candidate(_recording(record, folder, kind, source), tools)
+    found = candidate(_recording(record, folder, kind, source, tools.readers), tools)
     return replace(found, mended=(*found.mended, *record.get("mended", ())))
 
 
-def _recording(record: dict[str, Any], folder: Path, kind: Kind, source: str) -> Recording:
+def _recording(
+    record: dict[str, Any], folder: Path, kind: Kind, source: str, readers: str
+) -> Recording:
     media = next(iter(_there(_named(record, MEDIA), folder, "recording is")), None)
     there = _there(_named(record, CAPTIONS), folder, "captions are")
     named = [(path, understood(path)) for path in there]
-    captions = best(named, str(record.get("language", "")))[0] if named else None
+    captions = best(named, str(record.get("language", "")), readers)[0] if named else None
     usual: Kind = "podcast" if media and media.suffix.lower() in AUDIO else "video"
     fields = jsonlines.fields(record, media_kind(kind, usual))
     for key in ("file", "thumbnail", "mended"):  # keys of the file store, which no catalogue knows

@@ -18,6 +18,7 @@ import re
 from collections import Counter
 from html.entities import html5
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, iterparse
+from xml.parsers import expat
 
 from defusedxml import DefusedXmlException, ElementTree
 
@@ -72,6 +73,14 @@ _REFERENCE = re.compile(r"&(?:#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
+class _MalformedError(Exception):
+    """Where a text is no XML: a line, and how many letters of it are before the place."""
+
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__()
+        self.position = line, column
+
+
 class _NoFeedError(Exception):
     """What was read is no feed, whatever else it is."""
 
@@ -91,7 +100,7 @@ def tree(text: str) -> tuple[Element, str]:
         return _named(_strict(body)), ""
     except DefusedXmlException:
         fault = "it declares entities"
-    except ParseError as error:
+    except (ParseError, _MalformedError) as error:
         line, column = error.position
         fault = f"the XML is malformed in line {line}, column {column + 1}"
     try:
@@ -115,15 +124,30 @@ class _Wide(io.BytesIO):
 def _strict(text: str) -> Element:
     # entities are declared in a DOCTYPE alone: what has none needs no guard, and is read by the
     # faster parser
-    read = ElementTree.iterparse if "<!DOCTYPE" in text else iterparse
+    content = text.encode()
+    read = ElementTree.iterparse
+    if "<!DOCTYPE" not in text:
+        _check(content)
+        read = iterparse
     count = 0
     root: Element | None = None
-    for _, element in read(_Wide(text.encode()), ("start",)):
+    for _, element in read(_Wide(content), ("start",)):
         root = element if root is None else root
         count += 1 + len(element.attrib)
         _limit(count)
     assert root is not None  # noqa: S101 - without a root it is malformed
     return root
+
+
+def _check(content: bytes) -> None:
+    """Look whether it is well-formed before a tree is made that would be of no use.
+
+    :raises _MalformedError: it is not
+    """
+    try:
+        expat.ParserCreate("utf-8", "}").Parse(content, True)
+    except expat.ExpatError as error:
+        raise _MalformedError(error.lineno, error.offset) from None
 
 
 def _limit(count: int) -> None:

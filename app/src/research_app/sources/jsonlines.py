@@ -32,6 +32,8 @@ from research_app.sources.document import (
 from research_app.sources.outcome import MAX_REFUSED, outcome, until_hopeless
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
+# {"title":""} - a file of shorter ones is not read to its end
+LEAST_BYTES = 12
 # what an archive may unpack to; texts shrink to a third or a tenth, hardly ever to a hundredth
 MAX_UNPACKED_BYTES = 16 * 2**30
 MAX_RATIO = 100
@@ -159,16 +161,17 @@ def _record(line: bytes | None) -> dict[str, Any]:
     if line is None:
         raise RefusedError("the line is over 8 MiB")
     mended: list[str] = []
-    record = _without_nan(line) if b"NaN" in line or b"Infinity" in line else None
-    if record is not None:
-        mended.append("NaN or Infinity stands where JSON has no number; it is left out")
-    else:
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        record = _without_nan(line) if b"NaN" in line or b"Infinity" in line else None
+        if record is None:
             raise RefusedError(f"not JSON: {error.msg}") from None
+        mended.append("NaN or Infinity stands where JSON has no number; it is left out")
     if not isinstance(record, dict):
         raise RefusedError("not a JSON object")
+    if len(line) < LEAST_BYTES:
+        raise RefusedError("no title")
     if REPLACED in line:
         mended.append("a character of it is damaged and stands as \ufffd")
     record.pop("mended", None)

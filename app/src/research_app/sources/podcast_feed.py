@@ -40,7 +40,7 @@ DATES = (
 )
 TITLES = ("title", "atom:title", "itunes:title", "media:title", "dc:title")
 DESCRIPTIONS = (
-    *("description", "itunes:summary", "content:encoded", "encoded", "summary", "body"),
+    *("description", "itunes:summary", "content:encoded", "encoded", "summary", "body", "fullitem"),
     *(
         "atom:summary",
         "atom:content",
@@ -317,7 +317,8 @@ def _told_apart(episodes: list[Episode], link: str, title: str) -> Iterator[Epis
             guid=each.guid or each.enclosure or each.link or name,
             key=_without_scheme(each.guid or own_page) or _without_host(each.enclosure) or name,
             link=each.link or each.enclosure,
-            mended=[] if each.title else [f'it has no title and is called "{name[:200]}"'],
+            mended=each.mended
+            + ([] if each.title else [f'it has no title and is called "{name[:200]}"']),
         )
 
 
@@ -335,6 +336,7 @@ def _episode(item: _Part) -> Episode:
     number = item.number("itunes:episode", "podcast:episode")
     files = sorted(_enclosures(item), key=lambda each: each.rank)
     recording = files[0] if files and files[0].rank < NO_RECORDING else Enclosure("")
+    page, fault = _readable(_page(item) or _permalink(item))
     return Episode(
         guid=item.text("guid", "atom:id", "id") or one_line(item.element.get(ABOUT, "")),
         title=item.text(*TITLES),
@@ -343,12 +345,22 @@ def _episode(item: _Part) -> Episode:
         author=_author(item),
         year=day.year if day else feed_date.year(published),
         duration=_duration(item.text("itunes:duration")) or recording.duration,
-        link=_page(item) or _permalink(item),
+        link=page,
         enclosure=recording.address,
         is_recording=recording.is_recording,
         image=_image(item),
         transcripts=sorted(_transcripts(item), key=lambda each: PREFERENCE.index(each[1])),
+        mended=[fault] if fault else [],
     )
+
+
+def _readable(page: str) -> tuple[str, str]:
+    """The address of a page; what is wrong where it is none costs it, and not its episode."""
+    try:
+        split(page)
+    except RefusedError as error:
+        return "", f"its page is left out: {error}"
+    return page, ""
 
 
 def _words(element: Element) -> str:

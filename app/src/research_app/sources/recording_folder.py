@@ -77,7 +77,9 @@ class _Folder:
         self, path: Path, source: str, media: Path | None, found: list[Named]
     ) -> Candidate:
         written = self._written_of(path)
-        captions, name = best(found, str(written.get("language", ""))) if found else (None, None)
+        spoken = str(written.get("language", ""))
+        readers = self._tools.readers
+        captions, name = best(found, spoken, readers) if found else (None, None)
         stem = name.base if name and not media else path.stem
         described = {"title": title_of(stem)} | written
         if name and name.language:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from research_app.extract.extraction import OWN, Extraction
+from research_app.sources.caption_names import READERS
 from research_app.sources.document import RefusedError
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Tools:
     recogniser: Recogniser | None = None
     # this one is always there: what nobody else starts starts itself
     extraction: Extraction = OWN
+    # the language of captions that comes after the recording's own
+    readers: str = READERS
 
     @property
     def has_web(self) -> bool:

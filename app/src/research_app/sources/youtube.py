@@ -183,7 +183,7 @@ def _candidate(info: dict[str, Any], kind: Kind, tools: Tools, informant: Inform
     if info.get("_type") in UNREAD:
         info = _told(_address(info), informant)
         check_seen(info)
-    return candidate(recording(info, kind), tools)
+    return candidate(recording(info, kind, tools.readers), tools)
 
 
 def check_seen(info: dict[str, Any]) -> None:
@@ -200,12 +200,12 @@ def check_seen(info: dict[str, Any]) -> None:
         raise RefusedError(f'"{title}": {reason}' if title and title[:1] != "[" else reason)
 
 
-def recording(info: dict[str, Any], kind: Kind) -> Recording:
+def recording(info: dict[str, Any], kind: Kind, readers: str = READERS) -> Recording:
     """A video, as its info dictionary describes it."""
     identity = str(info.get("id") or "")
     if not _VIDEO.fullmatch(identity):
         raise RefusedError("not a video that can be seen: private, removed, or yet to come")
-    language, track = captions(info)
+    language, track = captions(info, readers)
     author = info.get("uploader") or info.get("channel") or ""
     date = str(info.get("release_date") or info.get("upload_date") or "")
     url = f"https://www.youtube.com/watch?v={identity}"
@@ -229,17 +229,20 @@ def recording(info: dict[str, Any], kind: Kind) -> Recording:
     )
 
 
-def captions(info: dict[str, Any]) -> tuple[str, str]:
+def captions(info: dict[str, Any], readers: str = READERS) -> tuple[str, str]:
     """The language and the address of the best captions.
 
     In the spoken language before any other, and written by people before guessed; what a machine
     has translated of what a machine has guessed is none.
     """
     automatic = _tracks(info, "automatic_captions")
-    spoken = str(info.get("language") or _heard(automatic) or READERS)
-    ranked = [(*order(name, spoken, automatic=False), name) for name in _tracks(info, "subtitles")]
+    spoken = str(info.get("language") or _heard(automatic) or readers)
+    ranked = [
+        (*order(name, spoken, readers, automatic=False), name)
+        for name in _tracks(info, "subtitles")
+    ]
     ranked += [
-        (*order(name, spoken, automatic=True), name)
+        (*order(name, spoken, readers, automatic=True), name)
         for name in automatic
         if root(name) == root(spoken)
     ]
