@@ -18,6 +18,13 @@ UNITS: Mapping[str, tuple[str, ...]] = {
     "app": ("research-app", "research-worker", "research-extract"),
     "opensearch": ("opensearch",),
     "cache": ("valkey-server", "valkey-sentinel", "redis-server", "redis-sentinel"),
+    "ops": (
+        "prometheus",
+        "prometheus-alertmanager",
+        "victoria-logs",
+        "victoria-metrics",
+        "research-ops-page",
+    ),
 }
 
 # Run on a node of the cluster, with the certificate that only root can read there.
