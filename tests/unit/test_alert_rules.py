@@ -35,7 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "a site": SITE,
     "one without a virtual address": {},
     "one with a weekly timer": {"prometheus_timer_hours_of": {"research-weekly.service": 200}},
-    "the lab": {**SITE, "prometheus_patience": 0.05, "prometheus_scrape_seconds": 5},
+    "the lab": {**SITE, "prometheus_patience": 0.05, "prometheus_scrape_seconds": 15},
 }
 
 

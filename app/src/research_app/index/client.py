@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -47,18 +46,11 @@ class FastSerializer(JSONSerializer):
 class Transport(AsyncTransport):
     """Tells OpenSearch for which request it works: its tasks and its logs name that."""
 
-    async def perform_request(
-        self,
-        method: str,
-        url: str,
-        *args: Any,
-        headers: Mapping[str, str] | None = None,
-        **more: Any,
-    ) -> Any:
-        """Send a request."""
+    async def perform_request(self, method: str, url: str, *args: Any, **more: Any) -> Any:
+        """Send a request; the client gives headers by name."""
         if (identity := request_id.get()) is not None:
-            headers = {**(headers or {}), "X-Opaque-Id": identity}
-        return await super().perform_request(method, url, *args, headers=headers, **more)
+            more["headers"] = {**(more.get("headers") or {}), "X-Opaque-Id": identity}
+        return await super().perform_request(method, url, *args, **more)
 
 
 class Client(AsyncOpenSearch):

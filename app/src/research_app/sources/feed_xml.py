@@ -16,7 +16,9 @@ import html
 import io
 import re
 from collections import Counter
+from collections.abc import Callable
 from html.entities import html5
+from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, iterparse
 from xml.parsers import expat
 
@@ -125,7 +127,7 @@ def _strict(text: str) -> Element:
     # entities are declared in a DOCTYPE alone: what has none needs no guard, and is read by the
     # faster parser
     content = text.encode()
-    read = ElementTree.iterparse
+    read: Callable[..., Any] = ElementTree.iterparse
     if "<!DOCTYPE" not in text:
         _check(content)
         read = iterparse
