@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import ansible.module_utils
@@ -17,3 +19,11 @@ ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 def project() -> Path:
     """Return the root of the checkout."""
     return PROJECT
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Return promtool, of Debian's package."""
+    subprocess.run([PROJECT / "lab/promtool"], check=True, timeout=110)
+    cache = os.environ.get("RESEARCH_CACHE", "/var/cache/research-stack")
+    return Path(cache) / "promtool/promtool"

@@ -10,7 +10,6 @@ healthy.yml has whole sites, at which no alert may as much as wait.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -62,14 +61,6 @@ def alerts_of(subject: str) -> dict[str, dict[str, Any]]:
 
 
 ALERTS = {name: rule for subject in SUBJECTS for name, rule in alerts_of(subject).items()}
-
-
-@pytest.fixture(scope="session")
-def promtool() -> Path:
-    """Return promtool, of Debian's package."""
-    subprocess.run([PROJECT / "lab/promtool"], check=True, timeout=110)
-    cache = os.environ.get("RESEARCH_CACHE", "/var/cache/research-stack")
-    return Path(cache) / "promtool/promtool"
 
 
 def run(*command: str | Path) -> None:
