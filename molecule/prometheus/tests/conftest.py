@@ -36,6 +36,11 @@ class Inbox:
     posts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     mails: list[str] = field(default_factory=list)
 
+    def events(self, action: str) -> list[dict[str, Any]]:
+        """Return what PagerDuty was told of the fault of the tests: trigger or resolve."""
+        told = self.at("/v2/enqueue", "prometheus-3 has the fault of the tests.")
+        return [event for event in told if event["event_action"] == action]
+
     def at(self, path: str, said: str = "") -> list[dict[str, Any]]:
         """Return what arrived at a path and holds a text."""
         return [body for to, body in list(self.posts) if to == path and said in json.dumps(body)]
@@ -180,10 +185,12 @@ def silence() -> Callable[..., dict[str, Any]]:
             *(["--check"] if check else []),
         ]
         environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "json"}
-        environment |= {"ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_CALLBACKS_ENABLED": ""}
+        environment |= {"ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
-        said = json.loads(done.stdout)["plays"][0]["tasks"][0]["hosts"][OPS[0]]
+        # Other callbacks print before and after it.
+        printed, _ = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{\n") :])
+        said = printed["plays"][0]["tasks"][0]["hosts"][OPS[0]]
         assert isinstance(said, dict)
         return said
 

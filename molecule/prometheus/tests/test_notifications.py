@@ -25,12 +25,12 @@ def test_a_fault_reaches_every_receiver_once_and_so_does_its_end(
 ) -> None:
     began = time.monotonic()
     fault("page")
-    wait(lambda: inbox.at("/v2/enqueue", "trigger"), 60)
+    wait(lambda: inbox.events("trigger"), 60)
     print(f"PagerDuty was told after {time.monotonic() - began:.1f} s")
     for path in ("/hooks/chat", "/any", "/v2/alerts"):
         wait(lambda path=path: inbox.at(path, "prometheus-3 has the fault"), 20)
     wait(lambda: [mail for mail in inbox.mails if "prometheus-3 has the fault" in mail], 20)
-    event = inbox.at("/v2/enqueue", "trigger")[0]
+    event = inbox.events("trigger")[0]
     assert event["routing_key"] == secret("pager")
     assert event["payload"]["severity"] == "critical"
     assert event["payload"]["summary"] == "prometheus-3 has the fault of the tests."
@@ -40,9 +40,9 @@ def test_a_fault_reaches_every_receiver_once_and_so_does_its_end(
     assert "Subject: prometheus-3 has the fault of the tests." in mail
     assert "What to do: docs/runbooks/alerts/Fault.md" in mail
     time.sleep(5)
-    triggered = len(inbox.at("/v2/enqueue", "trigger"))
+    triggered = len(inbox.events("trigger"))
     hosts["prometheus-3"].run("rm /var/lib/prometheus/node-exporter/fault.prom")
-    wait(lambda: inbox.at("/v2/enqueue", "resolve"), 60)
+    wait(lambda: inbox.events("resolve"), 60)
     wait(lambda: [mail for mail in inbox.mails if "Over: prometheus-3" in mail], 20)
     assert triggered == 1, "two monitoring hosts saw it, and one told of it"
 
@@ -55,10 +55,10 @@ def test_who_is_woken_hears_no_warning_of_the_same(inbox: Inbox) -> None:
 def test_a_warning_wakes_nobody(
     inbox: Inbox, fault: Callable[[str], None], wait: Callable[..., Any]
 ) -> None:
-    before = len(inbox.at("/v2/enqueue"))
+    before = len(inbox.events("trigger"))
     fault("warning")
     wait(lambda: inbox.at("/any", "FaultToCome"), 60)
-    assert len(inbox.at("/v2/enqueue")) == before
+    assert len(inbox.events("trigger")) == before
 
 
 def test_the_watcher_elsewhere_hears_that_all_is_well(
@@ -141,15 +141,15 @@ def test_a_silence_holds_everywhere_until_it_is_lifted(
     assert silence(given, check=True)["changed"]
     assert silence(given)["changed"]
     assert not silence(given)["changed"]
-    before = len(inbox.at("/v2/enqueue", "trigger"))
+    before = len(inbox.events("trigger"))
     fault("page")
     firing = "amtool --alertmanager.url=http://127.0.0.1:9093 alert query -s alertname=Fault"
     for name in OPS:
         wait(lambda name=name: "Fault" in hosts[name].check_output(firing), 30)
     time.sleep(4)
-    assert len(inbox.at("/v2/enqueue", "trigger")) == before
+    assert len(inbox.events("trigger")) == before
     lifted = {"state": "absent", "comment": "the tests"}
     assert silence(lifted, check=True)["changed"]
     assert silence(lifted)["changed"]
     assert not silence(lifted)["changed"]
-    wait(lambda: len(inbox.at("/v2/enqueue", "trigger")) > before, 60)
+    wait(lambda: len(inbox.events("trigger")) > before, 60)
