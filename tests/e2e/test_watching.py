@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -96,7 +98,13 @@ def test_who_signed_in_by_ssh_is_found(ops: Host) -> None:
     )
 
 
-def test_the_administrators_page_asks_who_it_is(ops: Host, lab: Lab) -> None:
-    page = "curl -s -m 5 --cacert /etc/research-pki/ca.pem -o /dev/null -w '%{http_code}'"
-    assert ops.run(f"{page} https://{ops.name}/").out in {"401", "000"}
-    assert lab["cache1"].run(f"{page} https://{ops.name}/").out == "000"
+def test_the_administrators_page_asks_who_it_is_and_is_for_their_networks(
+    ops: Host, lab: Lab, authority: Path
+) -> None:
+    page = "curl -s -m 5 -o /dev/null -w '%{http_code}' --cacert"
+    here = f"{page} {authority} --resolve {ops.name}:443:{ops.address} https://{ops.name}/"
+    asked = subprocess.run(here, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert asked.stdout == "401"
+    there = f"{page} /etc/research-pki/ca.pem https://{ops.name}/"
+    assert ops.run(there).out == "403"
+    assert lab["cache1"].run(there).out == "000"

@@ -36,6 +36,7 @@ EDGES = ["10.77.0.11", "10.77.0.12"]
 APPS = ["10.77.0.21", "10.77.0.22", "10.77.0.23"]
 NODES = ["10.77.0.31", "10.77.0.32", "10.77.0.33"]
 CACHES = ["10.77.0.41", "10.77.0.42", "10.77.0.43"]
+OPS = "10.77.0.51"
 
 Lists = dict[str, dict[str, Any]]
 
@@ -71,7 +72,7 @@ def short(rules: list[dict[str, str]], end: str) -> list[str]:
 
 
 def test_what_is_read_once_is_what_every_host_says_of_itself(lists: Lists) -> None:
-    assert len(lists) == 11
+    assert len(lists) == 12
     for host, found in lists.items():
         assert found["read"] == [each["said"] for each in lists.values()], host
 
@@ -79,12 +80,15 @@ def test_what_is_read_once_is_what_every_host_says_of_itself(lists: Lists) -> No
 def test_a_host_lets_in_whom_its_services_name(lists: Lists) -> None:
     assert short(lists["os1"]["lets_in"], "source") == [
         f"ssh 22 {ADMIN}",
-        *(f"opensearch-http 9200 {address}" for address in [*APPS, *NODES[1:]]),
+        *(f"opensearch-http 9200 {address}" for address in [*APPS, *NODES[1:], OPS]),
         *(f"opensearch-transport 9300 {address}" for address in NODES[1:]),
+        f"node-exporter 9100 {OPS}",
+        f"opensearch-exporter 9114 {OPS}",
     ]
     assert short(lists["app2"]["lets_in"], "source") == [
         f"ssh 22 {ADMIN}",
-        *(f"research-app 7860 {address}" for address in EDGES),
+        *(f"research-app 7860 {address}" for address in [*EDGES, OPS]),
+        f"node-exporter 9100 {OPS}",
     ]
 
 
@@ -95,15 +99,17 @@ def test_a_host_opens_what_the_others_let_in(lists: Lists) -> None:
         "edge-https 443 10.77.0.11",
         "edge-vrrp  10.77.0.11",
         *(f"research-app 7860 {address}" for address in APPS),
+        f"log-intake 9481 {OPS}",
     ]
 
 
 def test_a_unit_has_those_that_it_works_with(lists: Lists) -> None:
     assert lists["edge1"]["units"] == {
-        "keepalived.service": ["localhost", EDGES[0], EDGES[1], "224.0.0.18"]
+        "keepalived.service": ["localhost", EDGES[0], EDGES[1], "224.0.0.18"],
+        "prometheus-node-exporter.service": ["localhost", EDGES[0], OPS],
     }
     assert lists["app3"]["units"]["research-app.service"] == [
-        *["localhost", APPS[2], *EDGES, *CACHES, *NODES],
+        *["localhost", APPS[2], *EDGES, OPS, *CACHES, *NODES],
     ]
     node = ["localhost", NODES[0]]
     assert lists["os1"]["units"] == {
