@@ -44,7 +44,7 @@ SMALL = "/srv/e2e-small"
 RED = "https://os1:9200/e2e-red?wait_for_active_shards=0"
 NOWHERE = '{"settings": {"index.routing.allocation.require._name": "nobody"}}'
 # What comes from other hosts is dropped, as if this one were gone; it comes back by itself.
-FROM_OTHERS = "INPUT -s 10.77.0.0/24 ! -s 10.77.0.1 -j DROP"
+FROM_OTHERS = "INPUT -i eth0 -m iprange --src-range 10.77.0.2-10.77.0.254 -j DROP"
 AT_ONCE = {
     "the search tier": [
         stop("SearchNodeMissing", "os3", "opensearch", "search cluster"),
