@@ -17,6 +17,7 @@ from typing import IO, Any, AnyStr, BinaryIO, cast
 
 import orjson
 
+from research_app.extract.decoding import marked
 from research_app.extract.extraction import Extraction
 from research_app.extract.passages import from_paragraphs
 from research_app.refusal import ReaderAwayError
@@ -38,15 +39,8 @@ LEAST_BYTES = 12
 MAX_UNPACKED_BYTES = 16 * 2**30
 MAX_RATIO = 100
 ALWAYS_UNPACKED_BYTES = 64 * 2**20
-# those of UTF-32 first: that of UTF-16 begins one of them
-MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (b"{\0", "utf-16-le"),
-    (b"\0{", "utf-16-be"),
-)
+# how a record begins in UTF-16 without a mark
+WIDE = {b"{\0": "utf-16-le", b"\0{": "utf-16-be"}
 EMPTY = "the file is empty"
 # stands where a character could not be decoded, here or before
 REPLACED = "\ufffd".encode()
@@ -62,7 +56,8 @@ def _most(file: BinaryIO) -> int:
 
 def encoding(head: bytes) -> str:
     """How a file is encoded, by its first bytes; JSON is UTF-8 where nothing says otherwise."""
-    return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8-sig")
+    name = marked(head) or WIDE.get(head[:2], "utf-8")
+    return "utf-8-sig" if name == "utf-8" else name
 
 
 def _lines(stream: IO[bytes], most: int) -> Iterator[bytes | None]:
