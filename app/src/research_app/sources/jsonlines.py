@@ -112,7 +112,7 @@ def parsed(file: BinaryIO, *, packed: bool) -> Iterator[tuple[int, dict[str, Any
 
     What is mended in a record stands in it as "mended".
     """
-    number, filled, faults = 0, False, 0
+    number, filled, faults, lenient = 0, False, 0, _Lenient()
     stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
     try:
         for line in _lines(stream, _most(file) if packed else sys.maxsize):
@@ -121,7 +121,7 @@ def parsed(file: BinaryIO, *, packed: bool) -> Iterator[tuple[int, dict[str, Any
                 continue
             filled = True
             try:
-                yield number, _record(line)
+                yield number, _record(line, lenient)
             except RefusedError as error:
                 yield number, str(error)
                 faults += 1
@@ -152,17 +152,18 @@ def records(path: Path, extraction: Extraction) -> Iterator[tuple[str, dict[str,
         yield Refusal(str(path), f"cannot be read: {error.strerror}")
 
 
-def _record(line: bytes | None) -> dict[str, Any]:
+def _record(line: bytes | None, lenient: _Lenient) -> dict[str, Any]:
     if line is None:
         raise RefusedError("the line is over 8 MiB")
     mended: list[str] = []
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        record = _without_nan(line) if b"NaN" in line or b"Infinity" in line else None
-        if record is None:
-            raise RefusedError(f"not JSON: {error.msg}") from None
+    record = lenient.read(line) if b"NaN" in line or b"Infinity" in line else None
+    if record is not None:
         mended.append("NaN or Infinity stands where JSON has no number; it is left out")
+    else:
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise RefusedError(f"not JSON: {error.msg}") from None
     if not isinstance(record, dict):
         raise RefusedError("not a JSON object")
     if len(line) < LEAST_BYTES:
@@ -173,15 +174,22 @@ def _record(line: bytes | None) -> dict[str, Any]:
     return record | {"mended": mended} if mended else record
 
 
-def _without_nan(line: bytes) -> Any:
-    """What a line holds that has numbers as Python writes them and JSON has not; else None."""
-    left_out: list[str] = []
-    try:
-        found = json.JSONDecoder(parse_constant=left_out.append).decode(line.decode())
-        orjson.dumps(found)  # what cannot be handed on is not read
-    except (ValueError, TypeError, RecursionError):
-        return None
-    return found if left_out else None
+class _Lenient:
+    """Reads numbers as Python writes them and JSON has not, and leaves them out."""
+
+    def __init__(self) -> None:
+        self._left_out: list[str] = []
+        self._decode = json.JSONDecoder(parse_constant=self._left_out.append).decode
+
+    def read(self, line: bytes) -> Any:
+        """What a line holds that has such numbers; else None."""
+        self._left_out.clear()
+        try:
+            found = self._decode(line.decode())
+            orjson.dumps(found)  # what cannot be handed on is not read
+        except (ValueError, TypeError, RecursionError):
+            return None
+        return found if self._left_out else None
 
 
 def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:
