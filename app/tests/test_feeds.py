@@ -224,6 +224,12 @@ def test_rdf() -> None:
     assert (episode.author, episode.description) == ("Ann", "All of it.")
 
 
+def test_the_longest_of_the_descriptions_is_taken() -> None:
+    parts = "<description>Short.</description><fullitem>All that is said.</fullitem>"
+    (episode,) = parse(rss(f"<item><title>A</title>{parts}</item>")).episodes
+    assert episode.description == "All that is said."
+
+
 @pytest.mark.parametrize(("name", "content"), [("a.atom", ATOM), ("b.xml", ATOM), ("c.xml", RDF)])
 def test_feeds_of_other_kinds_in_a_folder(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from research_app.extract.decoding import MARKS, utf16_without_mark
+from research_app.extract.decoding import marked, utf16_without_mark
 from research_app.extract.mending import Faults
 from research_app.plain_text import one_line
 from research_app.refusal import RefusedError
@@ -70,8 +70,7 @@ def parsed(text: str, faults: Faults) -> list[Cue]:
 
 def begins_captions(head: bytes) -> bool:
     """Whether a file whose first bytes these are may be captions, as far as these tell."""
-    encoding = next((name for mark, name in MARKS if head.startswith(mark)), "")
-    encoding = encoding or utf16_without_mark(head) or "latin-1"
+    encoding = marked(head) or utf16_without_mark(head) or "latin-1"
     lines = _BREAK.split(head.decode(encoding, "ignore").lstrip(_SPACE))
     try:
         return _form_of(lines) is not _subrip or any(map(_SRT.match, lines))

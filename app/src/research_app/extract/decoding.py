@@ -15,6 +15,7 @@ from research_app.refusal import RefusedError
 MAX_BYTES = 8 * 2**20
 NO_TEXT = "not a text, whatever its name says"
 
+# those of UTF-32 before the one of UTF-16 that begins one of them
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -88,9 +89,8 @@ def decoded(content: bytes, faults: Faults, charset: str | None = None) -> str:
         raise RefusedError(f"larger than {MAX_BYTES // 2**20} MiB: not a transcript")
     if not content.strip():
         raise RefusedError("the file is empty")
-    for mark, encoding in MARKS:
-        if content.startswith(mark):
-            return _nearly(content, encoding, faults).removeprefix("\ufeff")
+    if encoding := marked(content):
+        return _nearly(content, encoding, faults).removeprefix("\ufeff")
     if b"\0" in content:
         return _with_zeros(content, faults)
     try:
@@ -99,6 +99,11 @@ def decoded(content: bytes, faults: Faults, charset: str | None = None) -> str:
         return (
             _as_said(content, charset) or _nearly_utf8(content, faults) or _guessed(content, faults)
         )
+
+
+def marked(head: bytes) -> str:
+    """The encoding that the mark at the head of a file names; nothing where there is no mark."""
+    return next((encoding for mark, encoding in MARKS if head.startswith(mark)), "")
 
 
 def utf16_without_mark(head: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from research_app.extract.decoding import MARKS, guessed, named
+from research_app.extract.decoding import guessed, marked, named
 from research_app.refusal import RefusedError
 
 _DECLARED = re.compile(rb"<\?xml\b[^>]{0,500}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})[\"']")
@@ -24,9 +24,8 @@ def decoded(content: bytes, charset: str | None = None) -> tuple[str, str]:
     :param charset: what the server says
     :raises RefusedError: when nothing tells what the bytes mean
     """
-    for mark, name in MARKS:
-        if content.startswith(mark):
-            return _sure(content, name).removeprefix("\ufeff"), ""
+    if name := marked(content):
+        return _sure(content, name).removeprefix("\ufeff"), ""
     if wide := _WIDE.get("".join(str(int(byte > 0)) for byte in content[:4])):
         return _sure(content, wide), ""
     declared = _DECLARED.search(content[:HEAD_BYTES])

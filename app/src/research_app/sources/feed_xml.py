@@ -16,9 +16,7 @@ import html
 import io
 import re
 from collections import Counter
-from collections.abc import Callable
 from html.entities import html5
-from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, iterparse
 from xml.parsers import expat
 
@@ -127,10 +125,10 @@ def _strict(text: str) -> Element:
     # entities are declared in a DOCTYPE alone: what has none needs no guard, and is read by the
     # faster parser
     content = text.encode()
-    read: Callable[..., Any] = ElementTree.iterparse
-    if "<!DOCTYPE" not in text:
+    guarded = "<!DOCTYPE" in text
+    if not guarded:
         _check(content)
-        read = iterparse
+    read = ElementTree.iterparse if guarded else iterparse
     count = 0
     root: Element | None = None
     for _, element in read(_Wide(content), ("start",)):

@@ -17,6 +17,7 @@ from typing import IO, Any, AnyStr, BinaryIO, cast
 
 import orjson
 
+from research_app.extract.decoding import marked
 from research_app.extract.extraction import Extraction
 from research_app.extract.passages import from_paragraphs
 from research_app.refusal import ReaderAwayError
@@ -38,15 +39,8 @@ LEAST_BYTES = 12
 MAX_UNPACKED_BYTES = 16 * 2**30
 MAX_RATIO = 100
 ALWAYS_UNPACKED_BYTES = 64 * 2**20
-# those of UTF-32 first: that of UTF-16 begins one of them
-MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (b"{\0", "utf-16-le"),
-    (b"\0{", "utf-16-be"),
-)
+# how a record begins in UTF-16 without a mark
+WIDE = {b"{\0": "utf-16-le", b"\0{": "utf-16-be"}
 EMPTY = "the file is empty"
 # stands where a character could not be decoded, here or before
 REPLACED = "\ufffd".encode()
@@ -62,7 +56,8 @@ def _most(file: BinaryIO) -> int:
 
 def encoding(head: bytes) -> str:
     """How a file is encoded, by its first bytes; JSON is UTF-8 where nothing says otherwise."""
-    return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8-sig")
+    name = marked(head) or WIDE.get(head[:2], "utf-8")
+    return "utf-8-sig" if name == "utf-8" else name
 
 
 def _lines(stream: IO[bytes], most: int) -> Iterator[bytes | None]:
@@ -117,7 +112,7 @@ def parsed(file: BinaryIO, *, packed: bool) -> Iterator[tuple[int, dict[str, Any
 
     What is mended in a record stands in it as "mended".
     """
-    number, filled, faults = 0, False, 0
+    number, filled, faults, lenient = 0, False, 0, _Lenient()
     stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
     try:
         for line in _lines(stream, _most(file) if packed else sys.maxsize):
@@ -126,7 +121,7 @@ def parsed(file: BinaryIO, *, packed: bool) -> Iterator[tuple[int, dict[str, Any
                 continue
             filled = True
             try:
-                yield number, _record(line)
+                yield number, _record(line, lenient)
             except RefusedError as error:
                 yield number, str(error)
                 faults += 1
@@ -157,17 +152,18 @@ def records(path: Path, extraction: Extraction) -> Iterator[tuple[str, dict[str,
         yield Refusal(str(path), f"cannot be read: {error.strerror}")
 
 
-def _record(line: bytes | None) -> dict[str, Any]:
+def _record(line: bytes | None, lenient: _Lenient) -> dict[str, Any]:
     if line is None:
         raise RefusedError("the line is over 8 MiB")
     mended: list[str] = []
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        record = _without_nan(line) if b"NaN" in line or b"Infinity" in line else None
-        if record is None:
-            raise RefusedError(f"not JSON: {error.msg}") from None
+    record = lenient.read(line) if b"NaN" in line or b"Infinity" in line else None
+    if record is not None:
         mended.append("NaN or Infinity stands where JSON has no number; it is left out")
+    else:
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise RefusedError(f"not JSON: {error.msg}") from None
     if not isinstance(record, dict):
         raise RefusedError("not a JSON object")
     if len(line) < LEAST_BYTES:
@@ -178,15 +174,22 @@ def _record(line: bytes | None) -> dict[str, Any]:
     return record | {"mended": mended} if mended else record
 
 
-def _without_nan(line: bytes) -> Any:
-    """What a line holds that has numbers as Python writes them and JSON has not; else None."""
-    left_out: list[str] = []
-    try:
-        found = json.JSONDecoder(parse_constant=left_out.append).decode(line.decode())
-        orjson.dumps(found)  # what cannot be handed on is not read
-    except (ValueError, TypeError, RecursionError):
-        return None
-    return found if left_out else None
+class _Lenient:
+    """Reads numbers as Python writes them and JSON has not, and leaves them out."""
+
+    def __init__(self) -> None:
+        self._left_out: list[str] = []
+        self._decode = json.JSONDecoder(parse_constant=self._left_out.append).decode
+
+    def read(self, line: bytes) -> Any:
+        """What a line holds that has such numbers; else None."""
+        self._left_out.clear()
+        try:
+            found = self._decode(line.decode())
+            orjson.dumps(found)  # what cannot be handed on is not read
+        except (ValueError, TypeError, RecursionError):
+            return None
+        return found if self._left_out else None
 
 
 def read(path: Path, kind: Kind, extraction: Extraction) -> Iterator[Candidate | Refusal]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-from research_app.extract.decoding import MARKS, NO_TEXT, guessed, named, utf16_without_mark
+from research_app.extract.decoding import NO_TEXT, guessed, marked, named, utf16_without_mark
 from research_app.refusal import RefusedError
 
 # as JabRef and editors write it into the first lines
@@ -26,9 +26,8 @@ def decoded(content: bytes) -> tuple[str, str]:
 
     :raises RefusedError: where no encoding gives a text of it
     """
-    for mark, encoding in MARKS:
-        if content.startswith(mark) and encoding != "utf-8":
-            return _as(content, encoding).removeprefix("\ufeff"), ""
+    if (encoding := marked(content)) not in ("", "utf-8"):
+        return _as(content, encoding).removeprefix("\ufeff"), ""
     if b"\0" in content[:HEAD]:
         if not (wide := utf16_without_mark(content)):
             raise RefusedError(NO_TEXT)
