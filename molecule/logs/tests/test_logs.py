@@ -179,7 +179,7 @@ def test_a_shipper_that_is_killed_loses_nothing(host: Any, app: Any) -> None:
     for _ in range(4):
         time.sleep(1.4)
         app.run("systemctl kill -s KILL rsyslog")
-    assert expect_all(host, "killed", 6000) <= 4 * 1500
+    assert expect_all(host, "killed", 6000) <= 4 * 1100
 
 
 def test_a_flood_of_one_host_loses_no_line_of_another(host: Any, app: Any) -> None:
