@@ -13,7 +13,6 @@ import pytest
 from pdfs import CATALOG, built, encrypted, one_page, pdf, stream, words
 from reading import reading
 
-from research_app.extract import pdf as reader
 from research_app.extract.extraction import OWN, Extraction
 from research_app.extract.kinds import KINDS
 from research_app.extract.papers import Papers
@@ -141,15 +140,6 @@ def test_a_file_over_the_limit_is_not_even_opened(tmp_path: Path) -> None:
         file.write(GOOD)
         file.truncate(pdf_folder.MAX_BYTES + 1)  # no disk is used for it
     assert taken(path) == ["the file is over 512 MiB"]
-
-
-def test_more_text_than_a_document_may_have(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a.pdf").write_bytes(pdf("some words", "and more of them"))
-    monkeypatch.setattr(reader, "MAX_CHARACTERS", 15)
-    with pytest.raises(RefusedError, match="of text"):
-        reader.extract((tmp_path / "a.pdf").open("rb"))
 
 
 def test_the_name_of_another_kind(tmp_path: Path) -> None:

@@ -113,8 +113,10 @@ def test_a_unit_has_those_that_it_works_with(lists: Lists) -> None:
     ]
     node = ["localhost", NODES[0]]
     assert lists["os1"]["units"] == {
-        "opensearch.service": [*node, *APPS, *NODES[1:]],
+        "opensearch.service": [*node, *APPS, *NODES[1:], OPS],
         "opensearch-keeper.service": node,
+        "prometheus-node-exporter.service": [*node, OPS],
+        "prometheus-elasticsearch-exporter.service": [*node, OPS],
     }
 
 
