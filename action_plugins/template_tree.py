@@ -15,12 +15,16 @@ FILE_OPTIONS = {"owner", "group", "mode", "validate", "secret"}
 
 
 class ActionModule(ActionBase):
-    """Templates each file below ``src`` here and sends them all to the host in one go."""
+    """Templates each file below ``src`` here and sends them all to the host in one go.
+
+    They go to the module ``file_tree``, which writes them below ``dest``; with ``generation``, its
+    arguments, to the module ``generation``, which keeps them beside those that are in use.
+    """
 
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset({
         "src", "dest", "owner", "group", "mode", "directory_mode", "exclude", "files", "more",
-        "manifest",
+        "manifest", "generation",
     })  # fmt: skip
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Any:
@@ -43,7 +47,8 @@ class ActionModule(ActionBase):
             if not any(fnmatch(name, pattern) for pattern in exclude)
         }
         self._check(special, sources)
-        dest = Path(args["dest"])
+        generation = args.get("generation")
+        dest = Path("" if generation else args["dest"])
         files = [
             {
                 "path": str(dest / name),
@@ -53,6 +58,12 @@ class ActionModule(ActionBase):
             }
             for name, path in sources.items()
         ] + [{**defaults, **file} for file in args.get("more") or []]
+        if generation:
+            return self._execute_module(
+                module_name="generation",
+                module_args={**generation, "files": files},
+                task_vars=task_vars,
+            )
         return self._execute_module(
             module_name="file_tree",
             module_args={
