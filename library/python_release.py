@@ -46,6 +46,11 @@ options:
         C(previous)) and those that a process runs from stay in any case.
     type: int
     default: 3
+  in_use:
+    description: Names of releases that stay in any case, as generations lead to them.
+    type: list
+    elements: str
+    default: []
   python:
     description: The Python that the environment is made from.
     type: path
@@ -109,7 +114,9 @@ def apply(module: AnsibleModule, releases: Releases) -> dict[str, Any]:
         if switch:
             releases.activate(release)
     if activate:
-        pruned = releases.prune(module.params["keep"], remove=not module.check_mode)
+        pruned = releases.prune(
+            module.params["keep"], module.params["in_use"], remove=not module.check_mode
+        )
     return {
         "changed": bool(missing or switch or pruned),
         "current": release if activate else previous,
@@ -133,6 +140,7 @@ def main() -> None:
             "hashes": {"type": "dict", "default": {}},
             "activate": {"type": "bool", "default": True},
             "keep": {"type": "int", "default": 3},
+            "in_use": {"type": "list", "elements": "str", "default": []},
             "python": {"type": "path", "default": "/usr/bin/python3"},
         },
         supports_check_mode=True,

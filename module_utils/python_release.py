@@ -198,18 +198,19 @@ class Releases:
             self._link("previous", before)
         self._link("current", release)
 
-    def prune(self, keep: int, *, remove: bool) -> list[str]:
+    def prune(self, keep: int, in_use: Iterable[str] = (), *, remove: bool) -> list[str]:
         """Remove old releases: never the current one or the one before, nor one in use.
 
         What an interrupted run left goes with them.
 
         :param keep: how many of the newest stay
+        :param in_use: names of releases that stay in any case
         :param remove: false only names them
         """
         folder = self.root / "releases"
         if not folder.is_dir():
             return []
-        protected = {self.current(), self.previous()} | releases_in_use(self.root)
+        protected = {self.current(), self.previous(), *in_use} | releases_in_use(self.root)
         with self.locked():
             unfinished = [path.name for path in folder.iterdir() if not self.complete(path.name)]
             outdated = to_prune(self.installed(), keep, protected)

@@ -20,7 +20,7 @@ from ansible.module_utils.generation import (
 )
 
 KEY = b"53cr3t"
-ME = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
+ME: dict[str, Any] = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
 
 
 class Systemd:

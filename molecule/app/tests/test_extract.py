@@ -84,7 +84,7 @@ def test_a_document_is_read_through_it(host: Any) -> None:
 
 
 def test_the_application_and_its_worker_are_told_of_it(host: Any) -> None:
-    settings = host.file("/etc/research-app/settings.toml").content_string
+    settings = host.file("/etc/research-app/current/settings.toml").content_string
     assert 'socket = "/run/research-extract/socket"' in settings
 
 
@@ -119,8 +119,8 @@ def test_it_has_no_network(host: Any) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/etc/research-app/settings.toml",
-        "/etc/research-app/credentials/signing_key",
+        "/etc/research-app/current/settings.toml",
+        "/etc/research-app/current/credentials/signing_key",
         "/etc/research-pki/host.pem.key",
         "/run/credentials",
         "/var/lib/research-app/documents/good.pdf",

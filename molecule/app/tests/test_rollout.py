@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -57,6 +58,28 @@ def current(host: Any) -> str:
     return str(host.check_output("basename $(readlink /opt/research-app/current)"))
 
 
+def generation(host: Any) -> str:
+    """Name the generation that is chosen."""
+    return str(host.check_output("basename $(readlink /etc/research-app/current)"))
+
+
+def running(host: Any) -> str:
+    """Name the generation that the process was started with."""
+    record = "/run/research-generations/research-app.service"
+    return str(host.check_output(f"basename $(readlink {record})"))
+
+
+def wait_live(get: Get, name: str, seconds: float = 60) -> bool:
+    """Wait until a host answers."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if get(name, "/live", timeout=5)[0] == 200:
+                return True
+        time.sleep(0.5)
+    return False
+
+
 def test_a_new_release_reaches_all_and_someone_always_serves(
     hosts: dict[str, Any], get: Get, main_pid: Pid, playbook: Playbook, sources: Path
 ) -> None:
@@ -92,15 +115,56 @@ def test_a_broken_release_stops_at_the_first_host_which_goes_back(
     assert done.returncode != 0
     said = " ".join(done.stdout.split())
     assert re.search(r"app-1 does not become ready with \S+-cp\d+", said), done.stdout
-    assert f"It was put back to {before['app-1']}, which runs" in said, done.stdout
+    back = rf"It was put back to {before['app-1']} \(generation \w+\), which serves"
+    assert re.search(back, said), done.stdout
     assert {name: current(host) for name, host in hosts.items()} == before
     assert main_pid("app-2") == process
     assert [get(name, "/live")[0] for name in NAMES] == [200, 200]
 
 
 @pytest.mark.long
+def test_settings_that_cannot_serve_stop_at_the_first_host_which_goes_back(
+    hosts: dict[str, Any], get: Get, main_pid: Pid, playbook: Playbook
+) -> None:
+    """They are valid, and no service starts with them; the host that waits has no part of them in use."""
+    before = {name: generation(host) for name, host in hosts.items()}
+    waiting = main_pid("app-2")
+    done = playbook(app_tls_ciphers=["NO-SUCH-CIPHER"], app_ready_seconds=8)
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "What was new: settings.toml has changed" in said, done.stdout
+    assert f"(generation {before['app-1']}), which serves" in said, done.stdout
+    assert {name: generation(host) for name, host in hosts.items()} == before
+    assert main_pid("app-2") == waiting
+    assert [get(name, "/live")[0] for name in NAMES] == [200, 200]
+    hosts["app-2"].run_test("systemctl kill -s KILL research-app")
+    assert wait_live(get, "app-2"), "after a crash it serves as before"
+    assert running(hosts["app-2"]) == before["app-2"]
+    assert playbook().returncode == 0
+
+
+@pytest.mark.long
+def test_what_somebody_edited_is_put_right_and_restarted(
+    hosts: dict[str, Any], main_pid: Pid, playbook: Playbook
+) -> None:
+    before = {name: main_pid(name) for name in NAMES}
+    settings = "/etc/research-app/current/settings.toml"
+    hosts["app-1"].run_test(f"sed -i 's/title_boost = .*/title_boost = 9.0/' {settings}")
+    done = playbook()
+    assert done.returncode == 0, done.stdout
+    assert hosts["app-1"].file(settings).contains("title_boost = 4.0")
+    assert main_pid("app-1") != before["app-1"] and main_pid("app-2") == before["app-2"]
+    again = playbook()
+    assert re.findall(r"changed=(\d+)", again.stdout) == ["0", "0"], again.stdout
+
+
+@pytest.mark.long
 def test_a_run_that_was_killed_is_taken_up_where_it_stopped(
-    get: Get, main_pid: Pid, playbook: Playbook, start_playbook: Callable[..., Any]
+    hosts: dict[str, Any],
+    get: Get,
+    main_pid: Pid,
+    playbook: Playbook,
+    start_playbook: Callable[..., Any],
 ) -> None:
     assert playbook().returncode == 0
     before = {name: main_pid(name) for name in NAMES}
@@ -112,6 +176,12 @@ def test_a_run_that_was_killed_is_taken_up_where_it_stopped(
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert main_pid("app-2") == before["app-2"]
+    # Whatever happens to the host that waits: it serves as before.
+    earlier = running(hosts["app-2"])
+    hosts["app-2"].run_test("systemctl kill -s KILL research-app")
+    assert wait_live(get, "app-2")
+    assert running(hosts["app-2"]) == earlier
+    before["app-2"] = main_pid("app-2")
     done = playbook(**variables)
     assert done.returncode == 0, done.stdout
     after = {name: main_pid(name) for name in NAMES}
@@ -140,7 +210,7 @@ def test_no_host_begins_to_ask_for_certificates_before_the_edges_show_theirs(
     said: str,
 ) -> None:
     """The settings are those of a release that asked nobody for one."""
-    edges, settings = tmp_path / "edges.yml", "/etc/research-app/settings.toml"
+    edges, settings = tmp_path / "edges.yml", "/etc/research-app/current/settings.toml"
     edges.write_text(EDGE_THAT_IS_AWAY)
     before = {name: main_pid(name) for name in NAMES}
     for host in hosts.values():

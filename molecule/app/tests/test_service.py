@@ -83,7 +83,7 @@ def test_no_secret_is_to_be_seen(hosts: dict[str, Any], ephemeral: Path, name: s
     looked_for = "\\n".join([*secrets, key])
     host.run_test(f"umask 077; printf '{looked_for}\\n' >/run/looked-for")
     places = {
-        "credentials, where they belong": "cat /etc/research-app/credentials/*",
+        "credentials, where they belong": "cat /etc/research-app/current/credentials/*",
         "argv and environment": "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null",
         "unit": "systemctl show research-app; systemctl cat research-app",
         "journal": "journalctl --no-pager --output=export",
@@ -95,9 +95,11 @@ def test_no_secret_is_to_be_seen(hosts: dict[str, Any], ephemeral: Path, name: s
         shown = host.run(f"{{ {look}; }} | tr '\\0' '\\n' | {count}")
         expected = str(len(secrets)) if place.startswith("credentials") else "0"
         assert shown.stdout.strip() == expected, f"a secret is in the {place}"
-    files = host.check_output("stat --format='%U %a' /etc/research-app/credentials/*").splitlines()
+    files = host.check_output(
+        "stat --format='%U %a' /etc/research-app/current/credentials/*"
+    ).splitlines()
     assert set(files) == {"root 600"} and len(files) == len(secrets)
-    assert host.file("/etc/research-app/settings.toml").contains("title_boost = 4.0")
+    assert host.file("/etc/research-app/current/settings.toml").contains("title_boost = 4.0")
 
 
 def test_it_needs_no_package_of_the_system(hosts: dict[str, Any]) -> None:
