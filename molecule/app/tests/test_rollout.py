@@ -126,7 +126,7 @@ def test_a_broken_release_stops_at_the_first_host_which_goes_back(
 def test_settings_that_cannot_serve_stop_at_the_first_host_which_goes_back(
     hosts: dict[str, Any], get: Get, main_pid: Pid, playbook: Playbook
 ) -> None:
-    """They are valid, and no service starts with them; the host that waits has no part of them in use."""
+    """They are valid, and nothing starts with them; the host that waits uses no part of them."""
     before = {name: generation(host) for name, host in hosts.items()}
     waiting = main_pid("app-2")
     done = playbook(app_tls_ciphers=["NO-SUCH-CIPHER"], app_ready_seconds=8)
