@@ -61,7 +61,7 @@ options:
     type: dict
     default: {}
   choose:
-    description: A generation to make the current one, by its name.
+    description: A generation to make the current one, by its name; or V(previous), the one before.
     type: str
   keep:
     description: How many of the newest stay when one is chosen, beside those that are in use.
@@ -107,6 +107,10 @@ units:
     For each unit whether it is C(running), with which C(generation), and the C(reasons) for which
     a start or restart is due.
   returned: always
+  type: dict
+links:
+  description: The links inside of the generation that was chosen.
+  returned: with O(choose)
   type: dict
 linked:
   description: What the links of all generations lead to.
@@ -182,13 +186,25 @@ def stage(module: AnsibleModule, generations: Generations) -> dict[str, Any]:
 def choose(module: AnsibleModule, generations: Generations) -> dict[str, Any]:
     """Make the named generation the current one, and remove old ones."""
     name, before = module.params["choose"], generations.linked("current")
+    if name == "previous":
+        name = generations.linked("previous")
+    if not name:
+        raise GenerationError(f"{generations.root} has no generation before the current one")
     pending = before != name or bool(generations.misplaced(name))
     if pending and not module.check_mode:
         generations.choose(name)
     if not module.check_mode:
         generations.prune(module.params["keep"])
     diff = {"before": f"current: {before}\n", "after": f"current: {name}\n"}
-    return {"changed": pending, "generation": name, "pending": False, "units": {}, "diff": diff}
+    links = (generations.manifest(name) or {}).get("links", {})
+    return {
+        "changed": pending,
+        "generation": name,
+        "links": links,
+        "pending": False,
+        "units": {},
+        "diff": diff,
+    }
 
 
 def main() -> None:
