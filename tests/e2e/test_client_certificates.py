@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 
 TRUSTING = "--cacert /etc/research-pki/ca.pem"
 SPOOFED = "-H 'X-Forwarded-For: 127.0.0.1'"
-SETTINGS = "/etc/research-app/settings.toml"
+SETTINGS = "/etc/research-app/current/settings.toml"
 
 
 def ask(caller: Host, node: Host, path: str, options: str) -> str:
