@@ -15,7 +15,7 @@ if SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.preflight.checks import inventory_mistakes  # noqa: E402
 from ansible.module_utils.preflight.hosts import service_addresses, service_paths  # noqa: E402
-from ansible.module_utils.preflight.reader import InventoryReader, verdict  # noqa: E402
+from ansible.module_utils.preflight.reader import InventoryReader, compiled_once, verdict  # noqa: E402
 from ansible.module_utils.preflight.report import hosts  # noqa: E402
 
 
@@ -32,9 +32,10 @@ class ActionModule(ActionBase):
         :param task_vars: the variables of the host that the task runs for; all hosts are checked
         """
         super().run(tmp, task_vars)
-        inventory = InventoryReader(self, task_vars or {}).inventory()
-        about = f"the inventory of {hosts(len(inventory.hosts))}"
-        result = verdict(inventory, inventory_mistakes(inventory), about)
+        with compiled_once():
+            inventory = InventoryReader(self, task_vars or {}).inventory()
+            about = f"the inventory of {hosts(len(inventory.hosts))}"
+            result = verdict(inventory, inventory_mistakes(inventory), about)
         if result.get("failed"):
             return result
         questions = {

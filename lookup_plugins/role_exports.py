@@ -42,6 +42,10 @@ _list:
 """
 
 
+# A variable with a dictionary, in which it keeps what it has read: (host, role, key) -> value.
+KNOWN = "role_exports_known"
+
+
 class LookupModule(LookupBase):
     """Templates C(roles/ROLE/meta/exports.yml) with a host's variables."""
 
@@ -60,16 +64,26 @@ class LookupModule(LookupBase):
         missing = [host for host in terms if host not in hostvars]
         if missing:
             raise AnsibleLookupError(f"role_exports: {missing[0]!r} is not a host of the inventory")
+        # Who asks for all hosts at once, while no variable changes, lets each export be read once.
+        known = variables.get(KNOWN)
         values = []
         for host in terms:
-            own = hostvars.raw_get(host)
             for role in roles:
                 exports = self._read(role, "meta/exports.yml")
                 if key not in exports:
                     continue
-                context = {**self._read(role, "defaults/main.yml"), **own, "hostvars": hostvars}
+                if known is not None and (host, role, key) in known:
+                    values.append(known[host, role, key])
+                    continue
+                defaults, own = self._read(role, "defaults/main.yml"), hostvars.raw_get(host)
+                context = {**defaults, **own, "hostvars": hostvars}
+                if known is not None:
+                    context[KNOWN] = known
                 templar = self._templar.copy_with_new_env(available_variables=context)
-                values.append(templar.template(exports[key]))
+                value = templar.template(exports[key])
+                if known is not None:
+                    known[host, role, key] = value
+                values.append(value)
         return values
 
     def _read(self, role: str, path: str) -> dict[str, Any]:

@@ -144,11 +144,15 @@ def missing_variables(inventory: Inventory) -> Iterator[Mistake]:
 
 def wrong_types(inventory: Inventory) -> Iterator[Mistake]:
     """A value has the type and is one of the choices that the role describes."""
+    # Hosts share most values, which are looked at once: (variable, value) -> what is wrong.
+    looked_at: dict[tuple[str, int], tuple[Any, str]] = {}
     for role, host in inventory.role_hosts():
-        yield from wrong_types_of(inventory, role, host)
+        yield from wrong_types_of(inventory, role, host, looked_at)
 
 
-def wrong_types_of(inventory: Inventory, role: Role, host: Host) -> Iterator[Mistake]:
+def wrong_types_of(
+    inventory: Inventory, role: Role, host: Host, looked_at: dict[tuple[str, int], tuple[Any, str]]
+) -> Iterator[Mistake]:
     """Check one host's variables of one role."""
     for name, option in role.options.items():
         value = host.get(name)
@@ -160,7 +164,10 @@ def wrong_types_of(inventory: Inventory, role: Role, host: Host) -> Iterator[Mis
             remedy = f"write {close[0]}" if close else f"write one of {shown(choices)}"
             yield Mistake(host.name, name, inventory.show(name, value), "is no choice", remedy)
             continue
-        problem = type_problem(name, option, value)
+        key = (name, id(value))
+        if key not in looked_at:  # the value is kept too, so that nothing else gets its id
+            looked_at[key] = (value, type_problem(name, option, value))
+        problem = looked_at[key][1]
         if problem:
             yield Mistake(
                 host.name,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from ansible.constants import COLOR_ERROR, DEFAULT_STDOUT_CALLBACK
 from ansible.errors import AnsibleError
 from ansible.module_utils.preflight.model import (
@@ -26,6 +28,12 @@ from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
+# In what hosts of one kind differ.
+OF_ONE_HOST = frozenset(
+    {"inventory_hostname", "inventory_hostname_short", "ansible_host", "base_address"}
+)
+# Where the lookup role_exports keeps what it has read.
+KNOWN_EXPORTS = "role_exports_known"
 NAME = re.compile(r"[A-Za-z_]\w*")
 FACT = re.compile(r"ansible_facts|ansible_(?!host$|port$|user$|connection$|check_mode$)\w+")
 
@@ -46,6 +54,25 @@ def verdict(inventory: Inventory, mistakes: list[Mistake], about: str) -> dict[s
     return {**result, "msg": f"{counted(lines)} in {about}, listed above; nothing was changed."}
 
 
+@contextlib.contextmanager
+def compiled_once() -> Iterator[None]:
+    """Compile each template once, and not for each host anew, which is most of the time."""
+    compile_template, known = jinja2.Environment.compile, dict[Any, Any]()
+
+    def compiled(env: jinja2.Environment, source: Any, *args: Any, **options: Any) -> Any:
+        lines = (env.trim_blocks, env.lstrip_blocks, env.keep_trailing_newline)
+        key = (type(env), str(source), args, tuple(sorted(options.items())), lines)
+        if key not in known:
+            known[key] = compile_template(env, source, *args, **options)
+        return known[key]
+
+    setattr(jinja2.Environment, "compile", compiled)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(jinja2.Environment, "compile", compile_template)  # noqa: B010
+
+
 @dataclass(frozen=True)
 class RoleFiles:
     """What a role's folder says of it."""
@@ -63,6 +90,10 @@ class InventoryReader:
         self.loader = action._loader
         self.templar = action._templar
         self.hostvars = task_vars["hostvars"]
+        # Each host's exports are read once, and not by each host for all others.
+        # Hosts that differ in nothing but name and address have their values worked out once, too.
+        self.alike: dict[int, dict[str, Any]] = {}
+        self.exports: dict[tuple[str, str, str], Any] = {}
         self.groups = {name: list(hosts) for name, hosts in task_vars["groups"].items()}
         self.files = [
             self.role_files(folder)
@@ -107,8 +138,10 @@ class InventoryReader:
         own = self.hostvars.raw_get(name)
         defaults = {key: value for each in self.files for key, value in each.defaults.items()}
         folders = {key: str(each.folder) for each in self.files for key in each.defaults}
-        context = {**defaults, **own, "hostvars": self.hostvars}
-        variables = HostVariables(context, folders, self.templar)
+        context = {**defaults, **own, "hostvars": self.hostvars, KNOWN_EXPORTS: self.exports}
+        kind = repr(sorted((key, own[key]) for key in own if key not in {*OF_ONE_HOST, "groups"}))
+        alike = self.alike.setdefault(hash(kind), {})
+        variables = HostVariables(context, folders, self.templar, alike)
         host = Host(name, frozenset(own.get("group_names", ())), variables, frozenset(own))
         running = {each.role.name: each.exports for each in self.files if each.role.runs_on(host)}
         rules = [
@@ -123,21 +156,34 @@ class InventoryReader:
 class HostVariables(Mapping[str, Any]):
     """One host's variables, each templated when it is asked for and then kept."""
 
-    def __init__(self, raw: dict[str, Any], folders: Mapping[str, str], templar: Any) -> None:
+    def __init__(
+        self,
+        raw: dict[str, Any],
+        folders: Mapping[str, str],
+        templar: Any,
+        alike: dict[str, Any] | None = None,
+    ) -> None:
         """Keep what the values are made from.
 
         :param raw: the variables as they are written
         :param folders: the role's folder for each variable that is a role's default
         :param templar: Ansible's, of any task
+        :param alike: values that are the same for all hosts that differ in name and address alone
         """
         self.raw = raw
         self.folders = folders
         self.templar = templar.copy_with_new_env(available_variables=raw)
         self.known: dict[str, Any] = {}
+        self.alike = {} if alike is None else alike
 
     def __getitem__(self, name: str) -> Any:
+        if name in self.alike:
+            return self.alike[name]
         if name not in self.known:
-            self.known[name] = self.evaluate(name)
+            value = self.evaluate(name)
+            of_one = self.leads_to(self.raw[name], OF_ONE_HOST.__contains__, {name})
+            (self.known if of_one or name in OF_ONE_HOST else self.alike)[name] = value
+            return value
         return self.known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -165,16 +211,27 @@ class HostVariables(Mapping[str, Any]):
 
     def needs_facts(self, value: Any, seen: set[str]) -> bool:
         """Tell whether a value leads to a fact through whatever variables it names."""
+        return self.leads_to(
+            value,
+            lambda name: (FACT.fullmatch(name) and name not in self.raw) or name == "ansible_facts",
+            seen,
+        )
+
+    def leads_to(self, value: Any, wanted: Callable[[str], object], seen: set[str]) -> bool:
+        """Tell whether a value names what is wanted, through whatever variables it names.
+
+        :param seen: names that have been looked at already
+        """
         for name in NAME.findall(str(value)):
             if name in seen:
                 continue
             seen.add(name)
-            if FACT.fullmatch(name) and name not in self.raw:
+            if wanted(name):
                 return True
-            if name == "ansible_facts" or (
+            if (
                 name in self.raw
-                and name not in ("hostvars", "groups", "vars")
-                and self.needs_facts(self.raw[name], seen)
+                and name not in ("hostvars", "groups", "vars", KNOWN_EXPORTS)
+                and self.leads_to(self.raw[name], wanted, seen)
             ):
                 return True
         return False

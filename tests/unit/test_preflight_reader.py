@@ -53,3 +53,30 @@ def test_what_is_missing_is_named() -> None:
     found = variables(password="{{ vault_password }}")["password"]
     assert isinstance(found, Unreadable)
     assert "'vault_password' is undefined" in found.reason
+
+
+def test_hosts_that_differ_in_their_name_alone_share_what_does_not_lead_to_it() -> None:
+    """So a hundred hosts of a kind take little longer than one."""
+    raw = {
+        "shared": "{{ size }} GB",
+        "size": "{{ 2 * 2 }}",
+        "own": "{{ address }}:80",
+        "address": "{{ ansible_host }}",
+    }
+    alike: dict[str, Any] = {}
+    first, second = (
+        HostVariables(
+            {
+                **{name: trust_as_template(value) for name, value in raw.items()},
+                "ansible_host": host,
+            },
+            {},
+            Templar(DataLoader()),
+            alike,
+        )
+        for host in ("10.0.0.1", "10.0.0.2")
+    )
+    assert [first["shared"], first["own"]] == ["4 GB", "10.0.0.1:80"]
+    assert set(alike) == {"shared"}
+    alike["shared"] = "of the first"
+    assert [second["shared"], second["own"]] == ["of the first", "10.0.0.2:80"]
