@@ -123,10 +123,8 @@ def test_a_request_is_found_at_the_edge_the_application_and_opensearch(host: Any
     slow = "[2026-11-28T23:00:00,000][WARN ][i.s.s.query] [os1] took[2s], id[id-42]"
     for unit, text in (("haproxy", access), ("research-app", served), ("opensearch", slow)):
         app.run(f"systemd-run --wait --unit={unit} echo {shlex.quote(text)}")
-    lines = wait(
-        lambda: len(f := query(host, '"id-42" !identifier:=systemd | sort by (_time)')) == 3 and f,
-        20,
-    )
+    wanted = '(request_id:="id-42" or "id-42") !identifier:=systemd | sort by (_time)'
+    lines = wait(lambda: len(f := query(host, wanted)) == 3 and f, 20)
     units = [line["unit"].removesuffix(".service") for line in lines]
     assert units == ["haproxy", "research-app", "opensearch"]
     assert lines[0]["request_id"] == lines[1]["request_id"] == "id-42"
