@@ -24,6 +24,7 @@ from research_app.errors import BUSY
 from research_app.index.client import IndexUnavailableError
 from research_app.search.query import MAX_QUERY, SearchQuery, first_problem
 from research_app.services import Services
+from research_app.stages import stage
 from research_app.web.addresses import search_address
 from research_app.web.static_files import FOLDER
 from research_app.web.views import KIND_NAMES, answer_view, result_view
@@ -83,7 +84,9 @@ def build(parts: Services, templates: Environment) -> gr.Blocks:
                 told: list[Event] = []
                 async for event in events:
                     told.append(event)
-                    yield template.render(shown | answer_view(whole(query.q, told)))
+                    with stage("rendering"):
+                        text = template.render(shown | answer_view(whole(query.q, told)))
+                    yield text
         except ValidationError as error:
             yield f'<p role="alert">{escape(first_problem(error.errors()).capitalize())}.</p>'
         except IndexUnavailableError:

@@ -28,6 +28,7 @@ from research_app.answer.provider import Provider, ProviderError
 from research_app.answer.thoughts import ThoughtFilter
 from research_app.settings import Answer as AnswerSettings
 from research_app.settings import Settings
+from research_app.stages import stage
 from research_app.web.places import place
 from research_app.web.views import shortened
 
@@ -182,7 +183,8 @@ async def within(seconds: float, events: Events) -> Events:
     while True:
         async with asyncio.timeout_at(deadline):
             try:
-                event = await anext(events)
+                with stage("model"):
+                    event = await anext(events)
             except StopAsyncIteration:
                 return
         yield event
