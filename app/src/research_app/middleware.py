@@ -11,7 +11,7 @@ import logging
 import re
 import time
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -21,6 +21,9 @@ from research_app import errors, metrics
 from research_app.logs import request_id
 from research_app.metrics import ActiveUsers
 from research_app.stages import Stage, Times
+
+if TYPE_CHECKING:
+    from research_app.traces import Traces
 
 logger = logging.getLogger("research_app.access")
 faults = logging.getLogger("research_app.errors")
@@ -68,12 +71,15 @@ class RequestMiddleware:
         without_policy: tuple[str, ...],
         active: ActiveUsers,
         hash_key: bytes,
+        *,
+        traces: Traces | None = None,
     ) -> None:
         self._app = app
         self._access_log = access_log
         self._without_policy = without_policy
         self._active = active
         self._hash_key = hash_key
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,7 +91,8 @@ class RequestMiddleware:
         identity = _request_id(scope)
         token = request_id.set(identity)
         of_reader = _of_reader(scope["path"])
-        times = Times()
+        times = Times(self._traces)
+        span = self._traces.request(scope) if self._traces and of_reader else None
         start = time.perf_counter()
         status, started = 500, False
 
@@ -116,6 +123,8 @@ class RequestMiddleware:
             await errors.broken(Request(scope))(scope, receive, send_with_headers)
         finally:
             metrics.answered(scope, status)
+            if span:
+                span.end(status)
             if of_reader:
                 self._tell(scope, status, time.perf_counter() - start, times.seconds())
             request_id.reset(token)

@@ -9,9 +9,10 @@ and neither is what their tasks do after them.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from types import MappingProxyType, TracebackType
@@ -29,6 +30,9 @@ class Spans(Protocol):
 
     def span(self, name: Stage, attributes: Mapping[str, str]) -> AbstractContextManager[Headers]:
         """A span as long as the stage; what it gives is sent to whom the work is passed on."""
+
+    def lasting(self, name: Stage) -> AbstractContextManager[None]:
+        """A span of a stage that is left and entered again."""
 
 
 Headers = Mapping[str, str]
@@ -84,11 +88,12 @@ _here: ContextVar[_Frame | None] = ContextVar("stage", default=None)
 class stage:
     """Work that is a stage of the request for which it is done."""
 
-    __slots__ = ("_attributes", "_frame", "_name", "_outer", "_span", "_start", "_token")
+    __slots__ = ("_attributes", "_frame", "_name", "_outer", "_span", "_start", "_token", "_traced")
 
-    def __init__(self, name: Stage, **attributes: str) -> None:
+    def __init__(self, name: Stage, *, traced: bool = True, **attributes: str) -> None:
         """The attributes are for traces."""
         self._name = name
+        self._traced = traced
         self._attributes = attributes
 
     def __enter__(self) -> Headers:
@@ -99,7 +104,8 @@ class stage:
         times = outer.times
         self._frame = _Frame(times)
         self._token = _here.set(self._frame)
-        self._span = times.spans and times.spans.span(self._name, self._attributes)
+        spans = times.spans if self._traced else None
+        self._span = spans and spans.span(self._name, self._attributes)
         self._start = time.perf_counter()
         return self._span.__enter__() if self._span else NO_HEADERS
 
@@ -116,3 +122,12 @@ class stage:
             self._span.__exit__(kind, error, traceback)
         _here.reset(self._token)
         self._frame.times.took(self._name, self._frame, self._outer, seconds)
+
+
+@contextlib.contextmanager
+def lasting(name: Stage) -> Iterator[None]:
+    """In traces one span for a stage that is left and entered again, in whichever task."""
+    frame = _here.get()
+    spans = None if frame is None or frame.times.over else frame.times.spans
+    with spans.lasting(name) if spans else contextlib.nullcontext():
+        yield

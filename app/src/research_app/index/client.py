@@ -49,9 +49,13 @@ class Transport(AsyncTransport):
 
     async def perform_request(self, method: str, url: str, *args: Any, **more: Any) -> Any:
         """Send a request; the client gives headers by name."""
-        if (identity := request_id.get()) is not None:
-            more["headers"] = {**(more.get("headers") or {}), "X-Opaque-Id": identity}
-        with stage("opensearch"):
+        identity = request_id.get() or ""
+        with stage("opensearch", method=method, url=url, opaque_id=identity) as carried:
+            headers = {**(more.get("headers") or {}), **carried}
+            if identity:
+                headers["X-Opaque-Id"] = identity
+            if headers:
+                more["headers"] = headers
             return await super().perform_request(method, url, *args, **more)
 
 
