@@ -158,6 +158,7 @@ def test_a_trace_of_the_edge_goes_on_to_opensearch(
     receiver: Receiver, cluster: FakeCluster
 ) -> None:
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-ID": "edge-12345678"}
+    headers["tracestate"] = "reader=illness"
     answer = get(f"/api/search?q={WORDS}", headers, endpoint=receiver.url)
     assert answer.status_code == 200
     spans = receiver.spans()
@@ -186,6 +187,7 @@ def test_a_trace_of_the_edge_goes_on_to_opensearch(
     for span in spans.values():
         assert root.start_time_unix_nano <= span.start_time_unix_nano
         assert span.end_time_unix_nano <= root.end_time_unix_nano
+    assert "tracestate" not in sent[0]
     for body in receiver.bodies:
         for word in WORDS.split():
             assert word.encode() not in body

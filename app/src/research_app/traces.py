@@ -45,7 +45,7 @@ CLOSE_SECONDS = 3.0
 _TRACE_ID = re.compile(r"(?=.*[^0])[0-9a-f]{32}")
 # The last 56 bits of an id are random, says W3C; those before them are not in an UUID.
 _RANDOM = 1 << 56
-_CARRIED = {b"traceparent", b"tracestate"}
+_CARRIED = b"traceparent"  # and no tracestate: readers could write into it what they like
 # How a reader who leaves and a text that is over are told: no failures.
 _ENDS = (asyncio.CancelledError, GeneratorExit, StopAsyncIteration)
 _propagator = TraceContextTextMapPropagator()
@@ -120,7 +120,7 @@ class Traces:
         carried = {
             name.decode(): value.decode("latin-1")
             for name, value in scope["headers"]
-            if name in _CARRIED
+            if name == _CARRIED
         }
         attributes = {"http.request.method": scope["method"], "request_id": request_id.get() or ""}
         span = self._tracer.start_span(
