@@ -86,9 +86,9 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         head_only = scope["method"] == "HEAD"
-        state = scope.get("state", {}) | {"head_only": head_only}
-        scope = {**scope, "method": "GET" if head_only else scope["method"], "state": state}
         identity = _request_id(scope)
+        state = scope.get("state", {}) | {"head_only": head_only, "request_id": identity}
+        scope = {**scope, "method": "GET" if head_only else scope["method"], "state": state}
         token = request_id.set(identity)
         of_reader = _of_reader(scope["path"])
         times = Times(self._traces)
