@@ -44,8 +44,8 @@ RETURN = r"""
 usage:
   description: >-
     C(seconds) and C(samples); C(host) with C(cpu) (percent of one core), C(memory) (bytes),
-    C(disk_io) and C(network) (bytes a second), each with C(p50), C(p95), C(peak) and C(mean); C(units), the
-    same of each unit that runs, without C(network).
+    C(disk_io) and C(network) (bytes a second), each with C(p50), C(p95), C(peak) and C(mean);
+    C(units), the same of each unit that runs, without C(network).
   returned: success
   type: dict
 reserved:

@@ -22,11 +22,11 @@ INFINITE = 2**63  # systemd shows no limit as a word, and older ones as the larg
 LIMITS = ("Id", "ActiveState", "MemoryHigh", "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax")
 SPANS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 # Nothing lies on these, or it lies in memory.
-VIRTUAL = {
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts",
-    "devtmpfs", "efivarfs", "fusectl", "hugetlbfs", "iso9660", "mqueue", "nsfs", "proc", "pstore", "ramfs",
-    "rpc_pipefs", "securityfs", "squashfs", "sysfs", "tmpfs", "tracefs",
-}  # fmt: skip
+VIRTUAL = frozenset(
+    "autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl"
+    " hugetlbfs iso9660 mqueue nsfs proc pstore ramfs rpc_pipefs securityfs squashfs sysfs tmpfs"
+    " tracefs".split()
+)
 HIDDEN = re.compile(r"^/(dev|proc|sys|run)(/|$)")
 # What is counted on another device already.
 LAYERS = re.compile(r"^(lo|loop\d*|ram\d+|dm-\d+|md\d+|sr\d+|fd\d+|zram\d+)$")
@@ -165,7 +165,7 @@ def sample(seconds: float, units: Units, interval: float = 1.0) -> dict[str, Any
     """Return what the host and units use in the next seconds.
 
     CPU is percent of one core, as C(CPUQuota=) has it; memory is bytes, disk and network are bytes
-    a second. What processes of a unit share is counted once. The network of a unit is not to be had.
+    a second. What processes of a unit share counts once. The network of a unit is not to be had.
 
     :param seconds: for how long
     :param units: returns the processes of each unit
