@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: metrics_usage
 short_description: See what hosts and services used over days, by their metrics
 description:
-  - Asks a store that answers as Prometheus does (Prometheus, VictoriaMetrics) for what was used half
-    of the time, in 95 % of it, at most and on average. It runs on a monitoring host, where such a
+  - Asks a store that answers as Prometheus does (Prometheus, VictoriaMetrics) for what was used
+    half of the time, in 95 % of it, at most and on average. It runs on a monitoring host, where such a
     store answers on loopback. Nothing is changed.
   - Without an answer there are no hosts in RV(hosts), and RV(problems) says why.
 options:

@@ -22,10 +22,9 @@ INFINITE = 2**63  # systemd shows no limit as a word, and older ones as the larg
 LIMITS = ("Id", "ActiveState", "MemoryHigh", "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax")
 SPANS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 # Nothing lies on these, or it lies in memory.
-VIRTUAL = frozenset(
-    "autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl"
-    " hugetlbfs iso9660 mqueue nsfs proc pstore ramfs rpc_pipefs securityfs squashfs sysfs tmpfs"
-    " tracefs".split()
+VIRTUAL = re.compile(
+    r"autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fusectl|hugetlbfs"
+    r"|iso9660|mqueue|nsfs|proc|pstore|ramfs|rpc_pipefs|securityfs|squashfs|sysfs|tmpfs|tracefs"
 )
 HIDDEN = re.compile(r"^/(dev|proc|sys|run)(/|$)")
 # What is counted on another device already.
@@ -279,7 +278,7 @@ def distinct(found: Iterable[Filesystem]) -> list[Filesystem]:
     """Return the file systems that hold something, each once, at its shortest path."""
     kept: dict[int, Filesystem] = {}
     for each in found:
-        if each.kind in VIRTUAL or HIDDEN.match(each.mount) or not each.size:
+        if VIRTUAL.fullmatch(each.kind) or HIDDEN.match(each.mount) or not each.size:
             continue
         other = kept.get(each.device)
         if other is None or len(each.mount) < len(other.mount):
@@ -292,7 +291,7 @@ def filesystems() -> list[Filesystem]:
     found = []
     for mounted in psutil.disk_partitions(all=True):
         path = Path(mounted.mountpoint)
-        if mounted.fstype in VIRTUAL or HIDDEN.match(mounted.mountpoint):
+        if VIRTUAL.fullmatch(mounted.fstype) or HIDDEN.match(mounted.mountpoint):
             continue
         try:
             # A single file may be mounted too, in containers.
