@@ -118,13 +118,12 @@ def limit(
     return Advice("keep", why, variable, amount=has)
 
 
-def heap(lives: Spread, has: float, ram: float, days: float, variable: str) -> Advice:
+def heap(lives: Spread | None, has: float, ram: float, days: float, variable: str) -> Advice:
     """Say what a Java heap should be.
 
-    :param lives: what is in it after a collection
+    :param lives: what is in it after a collection, if that is known
     :param ram: memory of the host
     """
-    usual = lives["p95"]
     most = min(ram / 2, LARGEST_HEAP)
     # What a kernel says of 16 GB is some less; half of it is not to be less than 8.
     if has > most * 1.05:
@@ -134,6 +133,9 @@ def heap(lives: Spread, has: float, ram: float, days: float, variable: str) -> A
             "the other half"
         )
         return Advice("lower", why, variable, text(value, "java"), value)
+    if lives is None:
+        return Advice("keep", "what lives in it is known from metrics alone", variable, amount=has)
+    usual = lives["p95"]
     need = max(rounded(usual / HEAP_LIVES), SMALLEST_HEAP)
     share = f"{shown(usual)} live in it, {usual / has * 100:.0f} % of {shown(has)}"
     if usual / has > HEAP_LIVES:
@@ -234,6 +236,7 @@ def disk(
     left = free / grows / DAY if grows else None
     wanted = math.ceil((used + grows * 365 * DAY) / (percent / 100) / GIB / 10) * 10
     year = f": {wanted} GB for a year" if grows else ""
+    year += f" (by {span(days)} of metrics)" if grows and days < LEAST_DAYS else ""
     if used >= size * percent / 100:
         return left, Advice("buy", f"{now}, above {percent:.0f} %{year}", amount=wanted * GIB)
     if growth is None or days < 1:

@@ -134,6 +134,22 @@ def test_heaps(
 
 
 @pytest.mark.parametrize(
+    ("has", "verdict", "reason"),
+    [
+        (4, "keep", "what lives in it is known from metrics alone"),
+        (
+            12,
+            "lower",
+            "12 GB are more than half of the host's 16 GB, and the file cache needs the other half",
+        ),
+    ],
+)
+def test_a_heap_without_metrics(has: int, verdict: str, reason: str) -> None:
+    said = heap(None, has * GIB, 16 * GIB, 0.0, "opensearch_heap")
+    assert (said.verdict, said.reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
     ("holds", "verdict", "value", "reason"),
     [
         (100, "keep", "", "100 MB of 256 MB"),
@@ -208,6 +224,11 @@ def test_the_memory_of_a_host(
             100, 10, 0.1, MONTH, 100, "buy",
             "90 % full, above 85 %: 150 GB for a year",
         ),
+        (
+            100, 25, 0.5, 2.0, 50, "buy",
+            "at 85 % in 20 days, and a disk takes 90 to come: 310 GB for a year"
+            " (by 2 days of metrics)",
+        ),
         (100, 60, -0.1, MONTH, None, "keep", "40 % full, does not grow"),
         (100, 60, 30.0, 0.2, None, "keep", "40 % full, no trend from less than a day of metrics"),
         (100, 60, None, 0.0, None, "keep", "40 % full, no trend from less than a day of metrics"),
@@ -239,7 +260,7 @@ def test_a_month_has_730_hours() -> None:
     assert month(100, 0.0) == (73.0, 0.0)
 
 
-def member(name: str, peak: float = 50, **more: Any) -> dict[str, Any]:
+def member(name: str, peak: float | None = 50, **more: Any) -> dict[str, Any]:
     return {"name": name, "tiers": ["app"], "cores": 4, "peak": peak, "idle": 40.0, **more}
 
 
@@ -329,6 +350,6 @@ def said(verdict: str, amount: float, value: str = "") -> Advice:
 def test_the_lines_of_the_inventory(
     advice: dict[str, Advice], lines: list[tuple[str, str]]
 ) -> None:
-    found = inventory_lines([(host, each) for host, each in advice.items()], GROUPS)
+    found = inventory_lines(advice.items(), GROUPS)
     assert [(each["file"], each["line"]) for each in found] == lines
     assert all(each["reason"] == "because" for each in found)
