@@ -17,10 +17,14 @@ description:
 options:
   hosts:
     description: >-
-      Hosts, each with C(name), C(watts_idle), C(watts_busy), C(services) (what the roles export as
-      C(capacity)) and C(looked) (the result of M(host_usage), also where it failed).
+      Hosts, each with C(name), C(watts_idle), C(watts_busy) and C(services) (what the roles export
+      as C(capacity)).
     type: list
     elements: dict
+    required: true
+  looked:
+    description: By host the result of M(host_usage), also where it failed.
+    type: dict
     required: true
   metrics:
     description: The result of M(metrics_usage).
@@ -68,7 +72,8 @@ author: research-stack
 EXAMPLES = r"""
 - name: Make the report
   capacity_report:
-    hosts: [{name: app1, watts_idle: 40, watts_busy: 100, services: [], looked: "{{ seen }}"}]
+    hosts: [{name: app1, watts_idle: 40, watts_busy: 100, services: []}]
+    looked: {app1: "{{ seen }}"}
     metrics: "{{ asked }}"
     groups: {app: [app1]}
     days: 30
@@ -102,6 +107,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "hosts": {"type": "list", "elements": "dict", "required": True},
+            "looked": {"type": "dict", "required": True},
             "metrics": {"type": "dict", "required": True},
             "groups": {"type": "dict", "required": True},
             "days": {"type": "int", "required": True},
@@ -115,7 +121,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = dict(module.params)
-    hosts, metrics, groups = given.pop("hosts"), given.pop("metrics"), given.pop("groups")
+    looked, metrics, groups = given.pop("looked"), given.pop("metrics"), given.pop("groups")
+    hosts = [{**each, "looked": looked.get(each["name"]) or {}} for each in given.pop("hosts")]
     now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     report = assess(hosts, metrics, groups, Settings(**given), now)
     module.exit_json(

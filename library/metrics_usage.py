@@ -11,8 +11,8 @@ module: metrics_usage
 short_description: See what hosts and services used over days, by their metrics
 description:
   - Asks a store that answers as Prometheus does (Prometheus, VictoriaMetrics) for what was used
-    half of the time, in 95 % of it, at most and on average. It runs on a monitoring host, where such a
-    store answers on loopback. Nothing is changed.
+    half of the time, in 95 % of it, at most and on average. It runs on a monitoring host, where
+    such a store answers on loopback. Nothing is changed.
   - Without an answer there are no hosts in RV(hosts), and RV(problems) says why.
 options:
   urls:
@@ -25,26 +25,12 @@ options:
     type: int
     default: 30
   services:
-    description: Services that tell of themselves.
+    description: >-
+      Services, as the roles export them (C(capacity)); C(unit) and the metrics C(memory), C(cpu)
+      and C(pool) (C(kind), C(used), C(limit)) are read.
     type: list
     elements: dict
     default: []
-    suboptions:
-      unit:
-        description: Name of the unit.
-        type: str
-        required: true
-      memory:
-        description: Metric of the memory that it takes, in bytes.
-        type: str
-      cpu:
-        description: Metric that counts its seconds of CPU.
-        type: str
-      pool:
-        description: >-
-          Memory that it manages itself, with C(kind) (V(heap) or V(cache)) and the metrics C(used)
-          and C(limit).
-        type: dict
   timeout:
     description: Seconds for each question.
     type: int
@@ -89,29 +75,25 @@ problems:
 
 def main() -> None:
     """Run the module."""
-    service = {
-        "unit": {"type": "str", "required": True},
-        "memory": {"type": "str"},
-        "cpu": {"type": "str"},
-        "pool": {"type": "dict"},
-    }
     module = AnsibleModule(
         argument_spec={
             "urls": {"type": "list", "elements": "str", "required": True},
             "days": {"type": "int", "default": 30},
-            "services": {"type": "list", "elements": "dict", "default": [], "options": service},
+            "services": {"type": "list", "elements": "dict", "default": []},
             "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
     given = module.params
-    hosts = {}
+    days, hosts = given["days"], {}
+    if days < 1:
+        module.fail_json(msg=f"days is {days}: it takes at least 1 to see what was used")
+    store, problems = fullest(given["urls"], days, given["timeout"])
     try:
-        store, problems = fullest(given["urls"], given["days"], given["timeout"])
-        if store:
-            hosts = used(store, given["days"], given["services"])
+        hosts = used(store, days, given["services"]) if store else {}
     except MetricsError as error:
-        module.fail_json(msg=str(error))
+        store = None
+        problems.append(str(error))
     module.exit_json(
         changed=False, store=store.url if store else "", hosts=hosts, problems=problems
     )

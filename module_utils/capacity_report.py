@@ -85,6 +85,7 @@ class Host:
             return ""
         said = str(looked.get("msg") or "it was not asked")
         line = next((each for each in reversed(said.splitlines()) if each.strip()), said).strip()
+        line = line.removeprefix("Task failed: ").removeprefix("Module failed: ")
         return f"the host cannot be reached: {line}" if looked.get("unreachable") else line
 
 
@@ -172,7 +173,8 @@ def _units(host: Host) -> list[dict[str, Any]]:
     told = {each["unit"]: dict(each) for each in host.given["services"]}
     limits = host.reserved.get("units") or {}
     running = {unit for unit, found in limits.items() if found["active"]}
-    running |= set(host.metrics.get("services") or {})
+    if not limits:  # it was not looked at
+        running = set(host.metrics.get("services") or {})
     first = [service for unit, service in told.items() if unit in running]
     return first + [{"unit": unit, "other": True} for unit in sorted(running - set(told))]
 
