@@ -326,7 +326,8 @@ def inventory_lines(
         if not most.value:
             continue
         hosts = sorted(said)
-        group = next((name for name, own in sorted(groups.items()) if sorted(own) == hosts), "")
+        same = [name for name, own in groups.items() if sorted(own) == hosts]
+        group = min(same, key=lambda name: (name == "all", name), default="")
         files = [f"group_vars/{group}.yml"] if group else [f"host_vars/{h}.yml" for h in hosts]
         lines += [
             {

@@ -154,7 +154,7 @@ def _host(host: Host, groups: Mapping[str, Sequence[str]], settings: Settings) -
         advice.append(("memory", said))
     return {
         "host": host.name,
-        "groups": [group for group, own in groups.items() if host.name in own],
+        "groups": [name for name, own in groups.items() if host.name in own and name != "all"],
         "problem": host.problem,
         "over": over,
         "used": {name: used.get(name) for name in RESOURCES},

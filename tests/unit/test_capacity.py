@@ -308,6 +308,17 @@ def test_a_spare_without_watts_tells_the_load_alone() -> None:
     assert saved is None
 
 
+def test_a_line_of_every_host_goes_to_the_narrowest_file() -> None:
+    advice = Advice("raise", "because", "log_shipper_memory_max", "512M", 5)
+    every = {"all": ["a1", "o1"], "app": ["a1"]}
+    found = inventory_lines([("a1", advice), ("o1", advice)], every)
+    assert [each["file"] for each in found] == ["group_vars/all.yml"]
+    alone = {"all": ["a1"], "app": ["a1"], "ops": ["a1"]}
+    assert [each["file"] for each in inventory_lines([("a1", advice)], alone)] == [
+        "group_vars/app.yml"
+    ]
+
+
 GROUPS = {"app": ["app1", "app2"], "cache": ["cache1"], "all": ["app1", "app2", "cache1"]}
 
 

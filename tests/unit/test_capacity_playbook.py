@@ -144,6 +144,28 @@ def test_every_host_is_in_the_report_and_the_page_is_written(project: Path, tmp_
     assert "<th>app1</th>" in page.read_text()
 
 
+@pytest.mark.slow
+def test_the_wiring_tells_of_each_hosts_units_and_of_the_stores(project: Path) -> None:
+    message = (
+        "{{ [capacity_units, capacity_services, capacity_metrics_urls, capacity_page_folder] }}"
+    )
+    done = subprocess.run(
+        ["ansible", "-i", "inventories/lab", "ops1:os1", "-m", "ansible.builtin.debug", "-a",
+         json.dumps({"msg": message})],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"},
+        cwd=project, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers = json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"][0]["hosts"]
+    units, services, urls, folder = answers["ops1"]["msg"]
+    assert {each["unit"] for each in services} <= set(units)
+    assert {"prometheus.service", "victoria-metrics.service"} <= {each["unit"] for each in services}
+    assert urls == ["http://127.0.0.1:9090", "http://127.0.0.1:8428"]
+    assert folder == "/var/lib/research-reports"
+    search = next(each for each in answers["os1"]["msg"][1] if each["unit"] == "opensearch.service")
+    assert search["disk"] == {"path": "/var/lib/opensearch", "percent": "85%"}
+
+
 def test_a_host_that_was_not_seen_is_no_reason_for_having_no_report() -> None:
     tasks = [
         {

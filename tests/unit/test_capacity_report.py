@@ -14,7 +14,13 @@ from ansible.module_utils.capacity_report import Settings, assess, page, summary
 MIB, GIB = 1024**2, 1024**3
 NOW = "2026-11-29 12:00 UTC"
 SETTINGS = Settings(days=30, price=0.30, currency="EUR")
-GROUPS = {"edge": ["edge1"], "app": ["app1", "app2"], "opensearch": ["os1"], "cache": []}
+GROUPS = {
+    "all": ["app1", "app2", "os1", "edge1"],
+    "edge": ["edge1"],
+    "app": ["app1", "app2"],
+    "opensearch": ["os1"],
+    "cache": [],
+}
 
 
 def spread(p50: float, p95: float, peak: float) -> dict[str, float]:
