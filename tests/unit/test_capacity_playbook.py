@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -146,23 +147,24 @@ def test_every_host_is_in_the_report_and_the_page_is_written(project: Path, tmp_
 
 @pytest.mark.slow
 def test_the_wiring_tells_of_each_hosts_units_and_of_the_stores(project: Path) -> None:
-    message = (
-        "{{ [capacity_units, capacity_services, capacity_metrics_urls, capacity_page_folder] }}"
-    )
-    done = subprocess.run(
-        ["ansible", "-i", "inventories/lab", "ops1:os1", "-m", "ansible.builtin.debug", "-a",
-         json.dumps({"msg": message})],
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"},
-        cwd=project, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    answers = json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"][0]["hosts"]
-    units, services, urls, folder = answers["ops1"]["msg"]
+    told = "[capacity_units, capacity_services, capacity_metrics_urls, capacity_page_folder]"
+    environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    command = ["ansible", "-i", "inventories/lab", "-m", "ansible.builtin.debug"]
+
+    def asked(host: str) -> Any:
+        done = subprocess.run(
+            [*command, "-a", json.dumps({"msg": f"{{{{ {told} }}}}"}), host],
+            env=environment, cwd=project, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout[done.stdout.index("{") :])["msg"]
+
+    units, services, urls, folder = asked("ops1")
     assert {each["unit"] for each in services} <= set(units)
     assert {"prometheus.service", "victoria-metrics.service"} <= {each["unit"] for each in services}
     assert urls == ["http://127.0.0.1:9090", "http://127.0.0.1:8428"]
     assert folder == "/var/lib/research-reports"
-    search = next(each for each in answers["os1"]["msg"][1] if each["unit"] == "opensearch.service")
+    search = next(each for each in asked("os1")[1] if each["unit"] == "opensearch.service")
     assert search["disk"] == {"path": "/var/lib/opensearch", "percent": "85%"}
 
 
