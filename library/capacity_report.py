@@ -6,7 +6,8 @@ from __future__ import annotations
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.capacity_report import Settings, assess, page, summary, table
+from ansible.module_utils.capacity_report import Settings, assess
+from ansible.module_utils.capacity_table import page, summary, table
 
 DOCUMENTATION = r"""
 module: capacity_report

@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from ansible.module_utils.capacity_report import Settings, assess, page, summary, table
+from ansible.module_utils.capacity_report import Settings, assess
+from ansible.module_utils.capacity_table import page, summary, table
 
 MIB, GIB = 1024**2, 1024**3
 NOW = "2026-11-29 12:00 UTC"
