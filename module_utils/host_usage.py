@@ -269,7 +269,7 @@ def heap_of(pids: Iterable[int]) -> int | None:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
         for argument in reversed(arguments):
-            if found := re.fullmatch(r"-Xmx(\d+)([kmgt]?)", argument.lower()):
+            if found := re.fullmatch(r"-xmx(\d+)([kmgt]?)", argument.lower()):
                 return int(found[1]) * int(1024 ** " kmgt".index(found[2] or " "))
     return None
 

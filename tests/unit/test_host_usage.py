@@ -91,6 +91,25 @@ def test_a_unit_without_a_process_has_no_figures() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "heap"),
+    [
+        (["-Xms1g", "-Xmx1g", "-javaagent:x", "-Xms512m", "-Xmx512m"], 512 * MIB),  # the last rules
+        (["-Xmx31G"], 31 * 1024 * MIB),
+        (["-Xmx1048576"], MIB),
+        (["-Xmxlots"], None),
+    ],
+)
+def test_the_heap_is_in_the_arguments_of_java(arguments: list[str], heap: int | None) -> None:
+    with subprocess.Popen([sys.executable, "-c", IDLE, *arguments], stdout=subprocess.PIPE) as java:
+        assert java.stdout is not None
+        assert java.stdout.readline() == b"1\n"
+        try:
+            assert host_usage.heap_of([2**22 - 1, java.pid]) == heap
+        finally:
+            java.kill()
+
+
+@pytest.mark.parametrize(
     ("cgroup", "unit"),
     [
         ("0::/system.slice/research-app.service\n", "research-app.service"),
