@@ -4,6 +4,8 @@
 OpenSearch tries five times to assign a copy and then never again by itself (decider max_retry).
 The module ``opensearch_allocation`` does it for a play (``retried``). The role also installs this
 file as the program of a unit on every search node, where it acts on the elected manager alone.
+There it also leaves what no exporter tells, as a file that the node exporter reads: whether this
+node is the elected manager, and how many copies are unassigned for which reason.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import json
 import ssl
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 STATE_PATH = (
@@ -24,7 +28,7 @@ EXPLAIN_PATH = "/_cluster/allocation/explain"
 RETRY_PATH = "/_cluster/reroute?retry_failed=true&metric=none"
 MOST_EXPLAINED = 50
 ANSWER_SECONDS = 30
-# Between two looks; doubled as long as what was tried again is given up again.
+# Between two looks. The next try waits twice as long each time while the same is given up again.
 PAUSE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 3600.0
 
@@ -82,9 +86,47 @@ def is_elected(state: Mapping[str, Any], node: str) -> bool:
     return bool(state.get("nodes", {}).get(elected, {}).get("name") == node)
 
 
-def attend(request: Request, node: str) -> list[str]:
+def metrics(state: Mapping[str, Any], node: str) -> str:
+    """Return what a node tells of the cluster, as Prometheus reads it.
+
+    Every node says whether it is the elected manager; the manager alone says why copies are
+    unassigned, so that each is counted once.
+
+    :raises KeyError: where the cluster's answer is not complete
+    """
+    elected = is_elected(state, node)
+    lines = [
+        "# HELP research_opensearch_manager Whether this node is the elected cluster manager.",
+        "# TYPE research_opensearch_manager gauge",
+        f"research_opensearch_manager {elected:d}",
+    ]
+    if elected:
+        reasons = Counter(
+            copy.get("unassigned_info", {}).get("reason", "unknown")
+            for table in state.get("routing_table", {}).get("indices", {}).values()
+            for copies in table["shards"].values()
+            for copy in copies
+            if copy["state"] == "UNASSIGNED"
+        )
+        name = "research_opensearch_unassigned_shards"
+        lines += [
+            f"# HELP {name} Copies without a node, by the reason that the cluster gives.",
+            f"# TYPE {name} gauge",
+            *(f'{name}{{reason="{reason}"}} {count}' for reason, count in sorted(reasons.items())),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def leave(path: Path, text: str) -> None:
+    """Replace a file in one step, for others to read."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text, encoding="utf-8")
+    new.chmod(0o644)
+    new.replace(path)
+
+
+def attend(request: Request, state: Mapping[str, Any], node: str) -> list[str]:
     """Try again what was given up, where this node is the manager; return what that was."""
-    state = request("GET", STATE_PATH)
     copies = stuck(request, state) if is_elected(state, node) else []
     if copies:
         request("POST", RETRY_PATH)
@@ -125,20 +167,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for option in ("node", "url", "ca", "certificate", "key"):
         parser.add_argument(f"--{option}", required=True)
+    parser.add_argument("--metrics", type=Path, help="a file that the node exporter reads")
     options = parser.parse_args()
     request = requester(options.url, options.ca, options.certificate, options.key)
-    pause, copies, trouble = PAUSE_SECONDS, list[str](), ""
+    pause, due, copies, trouble = PAUSE_SECONDS, time.monotonic(), list[str](), ""
     while True:
+        told = metrics({}, options.node)
         try:
-            before, copies = copies, attend(request, options.node)
-            pause, trouble = next_pause(pause, before, copies), ""
-            if copies:
-                print(f"tried again: {', '.join(copies)}; next look in {pause:.0f} s", flush=True)
+            state = request("GET", STATE_PATH)
+            told = metrics(state, options.node)
+            if time.monotonic() >= due:
+                before, copies = copies, attend(request, state, options.node)
+                pause = next_pause(pause, before, copies)
+                due = time.monotonic() + pause
+                if copies:
+                    print(
+                        f"tried again: {', '.join(copies)}; next try in {pause:.0f} s", flush=True
+                    )
+            trouble = ""
         except (OSError, ValueError, KeyError) as error:
             if (said := f"{type(error).__name__}: {error}") != trouble:
                 print(f"the cluster cannot be asked: {said}", flush=True)
                 trouble = said
-        time.sleep(pause)
+        if options.metrics:
+            leave(options.metrics, told)
+        time.sleep(PAUSE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from ansible.module_utils.opensearch_keeper import (
     PAUSE_SECONDS,
     RETRY_PATH,
     attend,
+    leave,
+    metrics,
     next_pause,
 )
 
@@ -80,21 +83,22 @@ def test_what_is_tried_again(
     copies: list[dict[str, Any]], explained: dict[str, Any], tried: list[str]
 ) -> None:
     cluster = Cluster(copies, explained)
-    assert attend(cluster.request, "os1") == tried
+    assert attend(cluster.request, cluster.state, "os1") == tried
     assert cluster.retried == bool(tried)
 
 
 def test_a_replica_waits_for_its_primary() -> None:
     lost = {**RED, "unassigned_info": {"reason": "NODE_LEFT"}}
-    assert attend(Cluster([lost, YELLOW], explanation(False, "max_retry")).request, "os1") == []
+    cluster = Cluster([lost, YELLOW], explanation(False, "max_retry"))
+    assert attend(cluster.request, cluster.state, "os1") == []
 
 
 def test_the_elected_manager_alone_does_it() -> None:
     cluster = Cluster([RED], explanation(True, "max_retry", in_sync=True))
-    assert attend(cluster.request, "os2") == []
+    assert attend(cluster.request, cluster.state, "os2") == []
     assert cluster.retried == 0
     cluster.state["cluster_manager_node"] = None
-    assert attend(cluster.request, "os1") == []
+    assert attend(cluster.request, cluster.state, "os1") == []
 
 
 def test_what_is_given_up_again_is_tried_ever_more_rarely() -> None:
@@ -106,3 +110,32 @@ def test_what_is_given_up_again_is_tried_ever_more_rarely() -> None:
     assert pauses[-1] == LONGEST_PAUSE_SECONDS
     assert next_pause(pause, [PRIMARY], []) == PAUSE_SECONDS
     assert next_pause(pause, [PRIMARY], [REPLICA]) == PAUSE_SECONDS
+
+
+def values(text: str) -> dict[str, int]:
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {name: int(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_each_node_tells_whether_it_is_the_manager_and_the_manager_why_copies_wait() -> None:
+    state = Cluster([STARTED, YELLOW, YELLOW, NEW], {}).state
+    reasons = "research_opensearch_unassigned_shards"
+    assert values(metrics(state, "os1")) == {
+        "research_opensearch_manager": 1,
+        f'{reasons}{{reason="ALLOCATION_FAILED"}}': 2,
+        f'{reasons}{{reason="INDEX_CREATED"}}': 1,
+    }
+    assert values(metrics(state, "os2")) == {"research_opensearch_manager": 0}
+
+
+def test_a_node_that_cannot_be_asked_is_no_manager() -> None:
+    assert values(metrics({}, "os1")) == {"research_opensearch_manager": 0}
+
+
+def test_what_is_told_is_replaced_in_one_step_and_readable(tmp_path: Path) -> None:
+    path = tmp_path / "research_opensearch.prom"
+    path.write_text("of before\n")
+    leave(path, metrics({}, "os1"))
+    assert values(path.read_text()) == {"research_opensearch_manager": 0}
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 OPS = ("prometheus-1", "prometheus-2")
+ALERTS = "amtool --alertmanager.url=http://127.0.0.1:9093 alert query"
 Inbox = Any
 Converge = Callable[..., Any]
 Query = Callable[..., list[dict[str, Any]]]
@@ -82,6 +83,30 @@ def test_one_monitoring_host_suffices(
         )
 
 
+def test_each_alertmanager_hears_of_what_another_host_saw(
+    fault: Callable[[str], None], hosts: dict[str, Any], wait: Callable[..., Any]
+) -> None:
+    """So none of them tells of an end while the other still says that it lasts."""
+    second = hosts[OPS[1]]
+    second.check_output("systemctl stop prometheus")
+    try:
+        fault("page")
+        wait(lambda: "prometheus-3" in second.check_output(f"{ALERTS} alertname=Fault"), 60)
+    finally:
+        second.check_output("systemctl start prometheus")
+
+
+def test_only_a_monitoring_host_says_what_is_wrong(hosts: dict[str, Any]) -> None:
+    post = (
+        "curl -s -o /dev/null -w '%{http_code}' --cacert /etc/research-pki/ca.pem"
+        " --cert /etc/research-pki/host.pem --key /etc/research-pki/host.pem.key"
+        " https://10.78.0.152:9481/alerts/api/v2/alerts -H 'content-type: application/json'"
+        ' -d \'[{"labels": {"alertname": "Made up"}, "endsAt": "2020-01-01T00:00:00Z"}]\''
+    )
+    answers = {name: hosts[name].check_output(post) for name in (OPS[0], "prometheus-3")}
+    assert answers == {OPS[0]: "200", "prometheus-3": "403"}
+
+
 def test_no_secret_lies_open(hosts: dict[str, Any]) -> None:
     value = secret("pager")
     host = hosts[OPS[0]]
@@ -143,7 +168,7 @@ def test_a_silence_holds_everywhere_until_it_is_lifted(
     assert not silence(given)["changed"]
     before = len(inbox.events("trigger"))
     fault("page")
-    firing = "amtool --alertmanager.url=http://127.0.0.1:9093 alert query -s alertname=Fault"
+    firing = f"{ALERTS} -s alertname=Fault"
     for name in OPS:
         wait(lambda name=name: "Fault" in hosts[name].check_output(firing), 30)
     time.sleep(4)

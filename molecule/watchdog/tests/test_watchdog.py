@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-testinfra_hosts = ["podman://watchdog"]
-
 MAIN = "systemctl show -p MainPID --value patient"
 
 
