@@ -276,7 +276,8 @@ def standby(
         return Advice("keep", f"{hosts[0]['name'] if hosts else group} is alone"), None
     unseen = [host["name"] for host in hosts if host["peak"] is None or not host["cores"]]
     if unseen:
-        return Advice("keep", f"{', '.join(unseen)} was not seen"), None
+        were = "were" if len(unseen) > 1 else "was"
+        return Advice("keep", f"{', '.join(unseen)} {were} not seen"), None
     *rest, spare = hosts
     other = [tier for tier in spare["tiers"] if tier != group]
     if other:

@@ -164,8 +164,9 @@ def _units(host: Host) -> list[dict[str, Any]]:
     told = {each["unit"]: dict(each) for each in host.given["services"]}
     limits = host.reserved.get("units") or {}
     running = {unit for unit, found in limits.items() if found["active"]}
-    if not limits:  # it was not looked at
-        running = set(host.metrics.get("services") or {})
+    if not limits:  # it was not looked at; of units with the same metrics one runs
+        by_metrics = {str({**each, "unit": ""}): unit for unit, each in reversed(told.items())}
+        running = set(host.metrics.get("services") or {}) & set(by_metrics.values())
     first = [service for unit, service in told.items() if unit in running]
     return first + [{"unit": unit, "other": True} for unit in sorted(running - set(told))]
 
@@ -242,6 +243,7 @@ def _disks(host: Host, settings: Settings) -> Iterator[dict[str, Any]]:
     ]
     for each in there:
         growth = trends.get(each["mount"], {}).get("growth")
+        from_metrics = growth is not None or not host.reserved
         marks = [
             _percent(service["disk"]["percent"], settings.disk_percent)
             for service in host.given["services"]
@@ -256,7 +258,7 @@ def _disks(host: Host, settings: Settings) -> Iterator[dict[str, Any]]:
             "full_at_percent": mark,
             "growth_a_day": None if growth is None else round(growth * DAY),
             "days_until_full": None if left is None else round(left, 1),
-            "over": {"source": "metrics", "days": days} if growth is not None else host.sampled,
+            "over": {"source": "metrics", "days": days} if from_metrics else host.sampled,
             "advice": asdict(said),
         }
 

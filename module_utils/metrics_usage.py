@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 DAY = 86400
-FINEST = 300  # seconds; rates are those of five minutes
+FINEST = 300  # seconds, as rates are those of five minutes; and of a week at most
+FINEST_OF_A_WEEK = 60
 MOST_POINTS = 50_000  # of one series within a question; VictoriaMetrics refuses 100,000
 QUANTILES = {
     "p50": "quantile_over_time(0.5, {})",
@@ -39,6 +40,8 @@ class MetricsError(Exception):
 
 def resolution(days: int) -> int:
     """Return how many seconds lie between two looks at a series."""
+    if days <= 7:
+        return FINEST_OF_A_WEEK
     return max(FINEST, math.ceil(days * DAY / MOST_POINTS / 30) * 30)
 
 

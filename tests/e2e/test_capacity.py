@@ -19,7 +19,15 @@ ASK = "curl -sS --cacert /etc/research-pki/ca.pem --resolve ops1:443:127.0.0.1"
 def capacity(*arguments: str) -> str:
     """Run the command, which looks at the hosts for some seconds, and return what it printed."""
     done = subprocess.run(
-        [str(ROOT / "scripts" / "capacity"), str(INVENTORY), "--seconds", "5", *arguments],
+        [
+            str(ROOT / "scripts" / "capacity"),
+            str(INVENTORY),
+            "--seconds",
+            "5",
+            "--days",
+            "1",
+            *arguments,
+        ],
         capture_output=True,
         text=True,
         timeout=500,

@@ -294,6 +294,10 @@ def member(name: str, peak: float | None = 50, **more: Any) -> dict[str, Any]:
             [member("app1"), member("app2", peak=None)], "keep",
             "app2 was not seen", id="a host without figures",
         ),
+        pytest.param(
+            [member("app1", peak=None), member("app2", peak=None)], "keep",
+            "app1, app2 were not seen", id="none with figures",
+        ),
     ],
 )  # fmt: skip
 def test_a_spare_that_is_off(hosts: list[dict[str, Any]], verdict: str, reason: str) -> None:

@@ -177,7 +177,21 @@ def test_it_is_still_told_of_what_its_metrics_say() -> None:
     assert found["problem"] == "psutil is missing"
     assert found["used"]["cpu"]["p95"] == 120
     assert [(each["mount"], each["size"]) for each in found["disks"]] == [("/", 100 * GIB)]
+    assert found["disks"][0]["over"]["source"] == "metrics"
     assert found["power"] is None  # how many cores it has is not known
+
+
+def test_one_of_two_units_with_the_same_metrics_is_told_where_nobody_looked() -> None:
+    cache = {
+        "unit": "valkey-server.service",
+        "pool": {"kind": "cache", "variable": "v", "used": "u"},
+    }
+    services = [cache, {**cache, "unit": "redis-server.service"}]
+    site = [{**SITE[3], "name": "cache1", "services": services}]
+    told = {each["unit"]: {"days": 3.0, "pool": {"limit": GIB}} for each in services}
+    metrics = {**METRICS, "hosts": {"cache1": {"days": 3.0, "services": told}}}
+    found = host(assess(site, metrics, GROUPS, SETTINGS, NOW), "cache1")
+    assert [each["unit"] for each in found["services"]] == ["valkey-server.service"]
 
 
 def test_the_lines_to_write_are_of_real_variables(report: dict[str, Any]) -> None:
