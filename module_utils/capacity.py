@@ -60,7 +60,9 @@ def text(size: float, style: str) -> str:
 
 def number(value: float) -> str:
     """Return a number with the digits that matter."""
-    return f"{value:.0f}" if value >= 10 else f"{round(value, 1):g}"
+    if value >= 10:
+        return f"{value:.0f}"
+    return f"{round(value, 1):g}" if value >= 0.1 else f"{value:.1g}"
 
 
 def shown(size: float) -> str:

@@ -182,13 +182,14 @@ def _service(host: Host, service: Mapping[str, Any], settings: Settings) -> dict
     has = dict((host.reserved.get("units") or {}).get(unit) or {})
     used = {name: in_metrics.get(name) or sampled.get(name) for name in RESOURCES[:3]}
     days = in_metrics.get("days", 0.0)
-    over = {"source": "metrics", "days": days} if in_metrics.get("memory") else host.sampled
+    over = {"source": "metrics", "days": days} if in_metrics else host.sampled
+    looked = days if in_metrics.get("memory") else host.sampled["days"]
     advice: list[tuple[str, Advice]] = []
     pool, least = _pool(host, service, in_metrics, has, advice, settings)
     if used["memory"]:
         variable = service.get("memory_variable", "")
         said = limit(
-            used["memory"], has.get("memory_max"), over["days"], settings.headroom, variable, least
+            used["memory"], has.get("memory_max"), looked, settings.headroom, variable, least
         )
         advice.append(("memory", said))
     if used["cpu"]:

@@ -129,7 +129,7 @@ def _limits(service: Mapping[str, Any]) -> str:
         parts.append(f"CPU {has['cpu_quota']:.0f} %")
     if has.get("tasks_max") and not parts:
         parts.append(f"{has['tasks_max']} tasks")
-    return ", ".join(parts) or "no limit"
+    return ", ".join(parts) or ("no limit" if has else "-")
 
 
 def notes(report: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

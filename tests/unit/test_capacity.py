@@ -15,6 +15,7 @@ from ansible.module_utils.capacity import (
     inventory_lines,
     limit,
     month,
+    number,
     quota,
     rounded,
     standby,
@@ -49,6 +50,14 @@ def test_sizes_are_round_and_written_as_each_service_reads_them(
 ) -> None:
     assert rounded(given) == want
     assert text(rounded(given), style) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.0, "0"), (0.00412, "0.004"), (0.31, "0.3"), (1.84, "1.8"), (2.0, "2"), (157.4, "157")],
+)
+def test_small_numbers_keep_a_digit(value: float, said: str) -> None:
+    assert number(value) == said
 
 
 @pytest.mark.parametrize(

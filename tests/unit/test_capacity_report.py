@@ -181,6 +181,24 @@ def test_it_is_still_told_of_what_its_metrics_say() -> None:
     assert found["power"] is None  # how many cores it has is not known
 
 
+def test_a_service_whose_heap_alone_is_told_was_seen(report: dict[str, Any]) -> None:
+    search = host(report, "os1")["services"][0]
+    assert search["over"] == {"source": "metrics", "days": 29.9}
+    # Its memory is that of the minute all the same, which lowers nothing.
+    short = {"memory_max": 32 * GIB, "active": True, "heap": None, "cpu_quota": None}
+    site = [{**SITE[2], "looked": looked(opensearch=(5 * GIB, 32 * GIB))}]
+    site[0]["looked"]["reserved"]["units"]["opensearch.service"] = short
+    said = host(assess(site, METRICS, GROUPS, SETTINGS, NOW), "os1")["services"][0]["advice"]
+    assert [each["verdict"] for each in said if each["of"] == "memory"] == ["keep"]
+
+
+def test_what_is_not_known_is_not_said_to_be_without_limit() -> None:
+    site = [{**SITE[1], "looked": {"failed": True, "msg": "psutil is missing"}}]
+    shown = table(assess(site, METRICS, GROUPS, SETTINGS, NOW))
+    assert "research-app" in shown
+    assert "no limit" not in shown
+
+
 def test_one_of_two_units_with_the_same_metrics_is_told_where_nobody_looked() -> None:
     cache = {
         "unit": "valkey-server.service",
