@@ -74,7 +74,9 @@ def span(days: float) -> str:
     """Return a time for people."""
     if days >= 1:
         return f"{number(round(days, 1))} days"
-    return f"{days * 24:.0f} h" if days >= 2 / 24 else f"{days * 1440:.0f} min"
+    if days >= 2 / 24:
+        return f"{days * 24:.0f} h"
+    return f"{days * 1440:.0f} min" if days * DAY >= 59 else f"{days * DAY:.0f} s"
 
 
 def limit(
@@ -186,7 +188,7 @@ def cores(used: Spread, has: int, days: float) -> Advice:
         need = math.ceil(used["p95"] / 100 / CORES_BUSY)
         why = (
             f"{share:.0f} % of {has} cores in 95 % of the time, above {CORES_BUSY * 100:.0f} %: "
-            f"{need} cores"
+            f"{'at least ' if share >= 95 else ''}{need} cores"
         )
         return Advice("buy", why, amount=need)
     need = max(2, math.ceil(used["peak"] / 50))

@@ -18,6 +18,7 @@ from ansible.module_utils.capacity import (
     number,
     quota,
     rounded,
+    span,
     standby,
     text,
     watts,
@@ -50,6 +51,20 @@ def test_sizes_are_round_and_written_as_each_service_reads_them(
 ) -> None:
     assert rounded(given) == want
     assert text(rounded(given), style) == written
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (20, "20 s"),
+        (60, "1 min"),
+        (3 * 3600, "3 h"),
+        (1.5 * 86400, "1.5 days"),
+        (864000, "10 days"),
+    ],
+)
+def test_times(seconds: float, said: str) -> None:
+    assert span(seconds / 86400) == said
 
 
 @pytest.mark.parametrize(
@@ -191,6 +206,10 @@ def test_shares_of_cpu(used: dict[str, float], has: float | None, verdict: str, 
         (
             spread(200, 320, 400), 4, MONTH, "buy",
             "80 % of 4 cores in 95 % of the time, above 70 %: 5 cores",
+        ),
+        (
+            spread(200, 400, 400), 4, MONTH, "buy",
+            "100 % of 4 cores in 95 % of the time, above 70 %: at least 6 cores",
         ),
         (spread(10, 20, 60), 8, MONTH, "lower", "at most 8 % of 8 cores: 2 suffice"),
         (spread(10, 20, 60), 8, A_MINUTE, "keep", "95 % of the time at most 2 % of 8 cores"),
