@@ -45,5 +45,7 @@ setInterval(refresh, 30000);
 document.getElementById("find").addEventListener("submit", (event) => {
   event.preventDefault();
   const id = document.getElementById("id").value.trim().replaceAll('"', "");
-  location.href = `/select/vmui/#/?query=${encodeURIComponent(`"${id}"`)}&g0.relative_time=last_7_days`;
+  // Words alone are looked for in messages, where the proxies and OpenSearch have it; the application has a field.
+  const query = `request_id:="${id}" or "${id}"`;
+  location.href = `/select/vmui/#/?query=${encodeURIComponent(query)}&g0.relative_time=last_7_days`;
 });
