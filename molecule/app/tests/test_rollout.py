@@ -127,6 +127,7 @@ def test_settings_that_cannot_serve_stop_at_the_first_host_which_goes_back(
     hosts: dict[str, Any], get: Get, main_pid: Pid, playbook: Playbook
 ) -> None:
     """They are valid, and nothing starts with them; the host that waits uses no part of them."""
+    assert playbook().returncode == 0
     before = {name: generation(host) for name, host in hosts.items()}
     waiting = main_pid("app-2")
     done = playbook(app_tls_ciphers=["NO-SUCH-CIPHER"], app_ready_seconds=8)
@@ -147,6 +148,7 @@ def test_settings_that_cannot_serve_stop_at_the_first_host_which_goes_back(
 def test_what_somebody_edited_is_put_right_and_restarted(
     hosts: dict[str, Any], main_pid: Pid, playbook: Playbook
 ) -> None:
+    assert playbook().returncode == 0
     before = {name: main_pid(name) for name in NAMES}
     settings = "/etc/research-app/current/settings.toml"
     hosts["app-1"].run_test(f"sed -i 's/title_boost = .*/title_boost = 9.0/' {settings}")
