@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ansible.module_utils.preflight import (
+    application,
     artifacts,
     cache,
     certificates,
@@ -71,6 +72,7 @@ INVENTORY_CHECKS: tuple[Check, ...] = (
     edge.known_to_nodes,
     edge.trusted_by_address,
     edge.names_that_prove_nothing,
+    application.settings,
     watching.receivers,
     watching.pauses,
     watching.retention,
