@@ -51,6 +51,7 @@ INVENTORY_CHECKS: tuple[Check, ...] = (
     artifacts.sources,
     search_tier.heap,
     search_tier.one_cluster,
+    search_tier.organization,
     search_tier.age,
     search_tier.plugins,
     search_tier.node_roles,

@@ -165,6 +165,15 @@ MISTAKES = {
         "app2: {app_settings: {server: {trusted_proxies: [10.0.0.10]}}}",
         ["app_settings.server.trusted_proxies = 10.0.0.10", "by certificate", "app_edges"],
     ),
+    "nodes of another organization than their certificates": (
+        "all: {pki_organization: University of Examples}\n"
+        "opensearch: {opensearch_tls_organization: research-stack}",
+        ["opensearch_tls_organization = research-stack is not in the certificates", "remove it"],
+    ),
+    "nodes of two organizations": (
+        "os1: {pki_organization: Library, opensearch_tls_organization: Library}",
+        ["pki_organization = Library, research-stack", "differs among the nodes", "set it once"],
+    ),
     "no search at a time": (
         "app: {app_settings: {search: {max_at_once: 0}}}",
         ["group app: app_settings.search.max_at_once = 0 is not accepted", "write 1 to 10000"],
