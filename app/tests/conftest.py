@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import orjson
 import pytest
 from fastapi.testclient import TestClient
 
+from research_app import logs
 from research_app.answer.extractive import Extractive
 from research_app.answer.service import AnswerService
 from research_app.auth import Role
@@ -20,7 +24,7 @@ from research_app.factory import create_app
 from research_app.search.query import SearchQuery
 from research_app.search.results import shown
 from research_app.services import build
-from research_app.settings import Credentials, Settings, parse
+from research_app.settings import Credentials, Logging, Settings, parse
 
 URLS = {
     "opensearch": "RESEARCH_TEST_OPENSEARCH_URL",
@@ -268,3 +272,18 @@ def _one_site() -> Site:
 def site(_one_site: Site) -> Site:
     _one_site.reset()
     return _one_site
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What the process would write, in its own form."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    logs.configure(Logging())
+    written = io.StringIO()
+    handler = root.handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(written)
+    yield written
+    root.handlers[:] = before
+    root.setLevel(level)

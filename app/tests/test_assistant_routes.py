@@ -14,7 +14,8 @@ from conftest import Site
 
 from research_app.assistant import PATH, SESSIONS
 from research_app.auth.assistant_gate import CHOICES, is_needed
-from research_app.search.query import MAX_QUERY
+from research_app.logs import request_id
+from research_app.search.query import MAX_QUERY, SearchQuery
 
 # what the page asks for; see research_app.auth.assistant_gate
 REACHABLE = {
@@ -141,6 +142,29 @@ def test_the_assistant_still_answers(site: Site) -> None:
     theme = page_config(site)["theme_hash"]
     assert site.get(f"/assistant/theme.css?v={theme}").status_code == 200
     assert join(site).status_code == 200
+
+
+def test_what_it_asks_has_the_id_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work is done beside the request, in a task of Gradio's."""
+    site = Site()
+    seen: list[str | None] = []
+    results = site.search.results
+
+    async def asked(query: SearchQuery) -> dict[str, Any]:
+        seen.append(request_id.get())
+        return await results(query)
+
+    monkeypatch.setattr(site.search, "results", asked)
+    question = {"data": ["zebra stripes", "Everything"], "fn_index": 1, "trigger_id": 3}
+    with site.client as client:
+        for number in (1, 2):
+            client.post(
+                "/assistant/gradio_api/queue/join?",
+                json=question | {"session_hash": f"session{number}"},
+                headers={"X-Request-ID": f"edge-1234567{number}"},
+            )
+            client.get(f"/assistant/gradio_api/queue/data?session_hash=session{number}")
+    assert seen == ["edge-12345671", "edge-12345672"]
 
 
 def test_the_gate_knows_the_page_as_it_is(site: Site) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from research_app.index.client import IndexUnavailableError
 from research_app.jobs.record import Job, JobsFullError, JobsUnavailableError, UnfitJobError
 from research_app.middleware import RequestMiddleware
 from research_app.search.gate import Gate, TooManySearchesError
-from research_app.settings import Credentials, Logging, SettingsError, parse
+from research_app.settings import Credentials, SettingsError, parse
 
 
 @pytest.fixture
@@ -155,21 +154,6 @@ def test_a_search_that_is_turned_away_is_told_when_to_come_back(site: Site) -> N
     page = site.get("/?q=anything")
     assert page.status_code == 503
     assert "try again in a moment" in page.text
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What the process would write, in its own form."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    logs.configure(Logging())
-    written = io.StringIO()
-    handler = root.handlers[0]
-    assert isinstance(handler, logging.StreamHandler)
-    handler.setStream(written)
-    yield written
-    root.handlers[:] = before
-    root.setLevel(level)
 
 
 def test_a_request_is_one_line_that_gives_nothing_away(site: Site, lines: io.StringIO) -> None:

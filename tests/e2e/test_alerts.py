@@ -47,7 +47,7 @@ NOWHERE = '{"settings": {"index.routing.allocation.require._name": "nobody"}}'
 FROM_OTHERS = "INPUT -i eth0 -m iprange --src-range 10.77.0.2-10.77.0.254 -j DROP"
 AT_ONCE = {
     "the search tier": [
-        stop("SearchNodeMissing", "os3", "opensearch", "search cluster"),
+        stop("SearchNodeMissing", "os3", "opensearch", "search nodes are in the cluster"),
         Fault(
             "SearchClusterRed",
             "os1",

@@ -77,16 +77,18 @@ def test_figures_are_for_monitoring_hosts_alone(lab: Lab) -> None:
     assert lab["cache1"].run(command).out == "000"
 
 
-def test_a_request_is_found_by_its_id(ops: Host, reader: Reader) -> None:
+def test_a_request_is_found_by_its_id_at_the_edge_and_in_the_application(
+    ops: Host, reader: Reader
+) -> None:
     answer = reader.get("/api/search", q=f"found by its id {time.time()}")
     identity = answer.headers["x-request-id"]
     found: list[dict[str, str]] = []
 
-    def there() -> bool:
-        found[:] = lines(ops, f'_time:10m "{identity}"')
-        return "haproxy.service" in {line["unit"] for line in found}
+    def both() -> bool:
+        found[:] = lines(ops, f'_time:10m (request_id:="{identity}" or "{identity}")')
+        return {line["unit"] for line in found} >= {"haproxy.service", "research-app.service"}
 
-    wait_until(there, 60, f"the line of request {identity}")
+    wait_until(both, 60, f"the lines of request {identity}")
     assert all(line["request_id"] == identity for line in found), found
 
 

@@ -169,6 +169,32 @@ def test_a_healthy_site_is_silent(name: str, promtool: Path, tmp_path: Path) -> 
     run(promtool, "test", "rules", tmp_path / "tests.yml")
 
 
+def test_the_time_of_a_stage_is_that_of_all_hosts(promtool: Path, tmp_path: Path) -> None:
+    """19 of 20 requests of the busy host are fast, none of the idle one's."""
+    (tmp_path / "rules.yml").write_text(rendered("application"))
+    bucket = "research_request_stage_seconds_bucket"
+    counts = {("app1", "0.1"): 95, ("app1", "1.0"): 95, ("app2", "0.1"): 0, ("app2", "1.0"): 5}
+    counts |= {(host, "+Inf"): counts[host, "1.0"] for host in ("app1", "app2")}
+    series = {
+        f'{bucket}{{job="app",host="{host}",stage="opensearch",le="{le}"}}': f"0+{each}x20"
+        for (host, le), each in counts.items()
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": "round(research:request_stage_seconds:p95_by_stage, 0.001)",
+                "eval_time": "15m",
+                "exp_samples": [{"labels": '{stage="opensearch"}', "value": 0.1}],
+            }
+        ],
+    }
+    file = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(file, sort_keys=False))
+    run(promtool, "test", "rules", tmp_path / "tests.yml")
+
+
 def test_the_healthy_site_has_all_that_alerts_fire_on() -> None:
     """So that its silence means something."""
     fired_on = {

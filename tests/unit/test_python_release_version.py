@@ -65,10 +65,14 @@ def test_what_no_wheel_holds_makes_no_release(
 @pytest.mark.parametrize(
     ("file", "extras"),
     [
-        ("requirements.txt", ""),
-        ("requirements-media.txt", "--extra speech --extra youtube "),
-        ("requirements-meaning.txt", "--extra meaning "),
-        ("requirements-media-meaning.txt", "--extra speech --extra youtube --extra meaning "),
+        (f"requirements{name}{traces}.txt", f"{extras}{'--extra traces ' if traces else ''}")
+        for name, extras in {
+            "": "",
+            "-media": "--extra speech --extra youtube ",
+            "-meaning": "--extra meaning ",
+            "-media-meaning": "--extra speech --extra youtube --extra meaning ",
+        }.items()
+        for traces in ("", "-traces")
     ],
 )
 def test_the_applications_lock_files_agree(project: Path, file: str, extras: str) -> None:
@@ -85,3 +89,5 @@ def test_the_applications_lock_files_agree(project: Path, file: str, extras: str
             f"{name} {version} is in {file} and not in uv.lock: run"
             f" 'uv export --no-dev --no-emit-project {extras}-o {file}' in app/"
         )
+    sends = {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"}
+    assert sends & {name for name, _ in exported} == (sends if "traces" in file else set())

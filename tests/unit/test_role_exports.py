@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 INVENTORY = """
 all:
@@ -22,7 +23,7 @@ all:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, project: Path) -> Callable[[str], str]:
+def ask(tmp_path: Path, project: Path) -> Callable[..., str]:
     """Return a function that evaluates an expression on host one with the real ansible."""
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(INVENTORY)
@@ -31,9 +32,10 @@ def ask(tmp_path: Path, project: Path) -> Callable[[str], str]:
     environment = {**os.environ, "ANSIBLE_CONFIG": str(project / "ansible.cfg")}
     environment["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
 
-    def evaluate(expression: str) -> str:
+    def evaluate(expression: str, **variables: object) -> str:
         task = f"msg={{{{ {expression} | to_json }}}}"
         command = [ansible, "-i", str(inventory), "one", "-m", "ansible.builtin.debug", "-a", task]
+        command += ["-e", json.dumps(variables)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
@@ -72,3 +74,26 @@ def test_what_does_not_exist_is_named(
     ask: Callable[[str], str], expression: str, sentence: str
 ) -> None:
     assert sentence in " ".join(ask(expression).split())
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port", "to", "lock"),
+    [
+        ("", 443, [], "requirements.txt"),
+        ("http://127.0.0.1:4318", 4318, [], "requirements-traces.txt"),
+        ("https://collector.example.org:4318", 4318, ["any"], "requirements-traces.txt"),
+        ("https://collector.example.org", 443, ["any"], "requirements-traces.txt"),
+    ],
+)
+def test_traces_leave_where_they_are_wanted_alone(
+    ask: Callable[..., str], project: Path, endpoint: str, port: int, to: list[str], lock: str
+) -> None:
+    wanted = yaml.safe_load((project / "roles/app/vars/main.yml").read_text())["app_requirements"]
+    variables = {"app_media_extras": False, "app_meaning": False, "wanted": wanted}
+    asked = (
+        "{'rules': query('role_exports', 'one', role='app', key='outgoing_rules'), 'lock': wanted}"
+    )
+    found = values(ask(asked, app_traces_endpoint=endpoint, **variables))
+    (rule,) = (each for each in found["rules"][0] if each["name"] == "traces")
+    assert (int(rule["port"]), rule["to"], found["lock"]) == (port, to, lock)
+    assert (project / "app" / lock).is_file()

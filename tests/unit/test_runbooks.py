@@ -51,3 +51,11 @@ def test_what_a_runbook_names_exists(project: Path, runbook: str) -> None:
         assert (project / path).is_file(), path
     for link in re.findall(r"\]\(([\w-]+\.md)\)", text):
         assert (project / "docs/runbooks" / link).is_file(), link
+
+
+def test_the_page_looks_for_a_request_as_the_runbook_says(project: Path) -> None:
+    """In the message alone, which is where words are looked for, the application has no id."""
+    query = 'request_id:="ID" or "ID"'
+    assert f"`{query}`" in (project / "docs/runbooks/logs.md").read_text()
+    page = "roles/ops_page/templates/config/etc/research-ops-page/page/page.js"
+    assert f"`{query.replace('ID', '${id}')}`" in (project / page).read_text()

@@ -22,8 +22,10 @@ from research_app.answer.events import Event, whole
 from research_app.auth.assistant_gate import CHOICES, EVERYTHING, AssistantGate, is_needed
 from research_app.errors import BUSY
 from research_app.index.client import IndexUnavailableError
+from research_app.logs import request_id
 from research_app.search.query import MAX_QUERY, SearchQuery, first_problem
 from research_app.services import Services
+from research_app.stages import stage
 from research_app.web.addresses import search_address
 from research_app.web.static_files import FOLDER
 from research_app.web.views import KIND_NAMES, answer_view, result_view
@@ -67,7 +69,9 @@ def build(parts: Services, templates: Environment) -> gr.Blocks:
     kinds = {label: kind for kind, label in KIND_NAMES.items()}
     template = templates.get_template("assistant.html")
 
-    async def answer(words: str, kind: str) -> AsyncIterator[str]:
+    async def answer(words: str, kind: str, request: gr.Request) -> AsyncIterator[str]:
+        # a task of Gradio's does it, beside the request that asked
+        request_id.set(request.request.state.request_id)
         fields: dict[str, Any] = {"q": words or "", "size": SHOWN}
         if kind in kinds:
             fields["kind"] = [kinds[kind]]
@@ -83,7 +87,9 @@ def build(parts: Services, templates: Environment) -> gr.Blocks:
                 told: list[Event] = []
                 async for event in events:
                     told.append(event)
-                    yield template.render(shown | answer_view(whole(query.q, told)))
+                    with stage("rendering"):
+                        text = template.render(shown | answer_view(whole(query.q, told)))
+                    yield text
         except ValidationError as error:
             yield f'<p role="alert">{escape(first_problem(error.errors()).capitalize())}.</p>'
         except IndexUnavailableError:

@@ -23,6 +23,7 @@ from redis.exceptions import MaxConnectionsError, RedisError
 
 from research_app import metrics
 from research_app.settings import Cache, Settings
+from research_app.stages import stage
 
 logger = logging.getLogger(__name__)
 
@@ -155,18 +156,21 @@ class SearchCache:
     async def get(self, key: str, compute: Compute) -> bytes:
         """The answer of a key. Of many who ask for it at once, one computes it."""
         # each looks it up: who asks after an ingest does not wait for an answer from before it
-        generation, answer = await self._look_up(key)
+        with stage("cache"):
+            generation, answer = await self._look_up(key)
         if answer is not None:
             metrics.CACHE.labels("hit").inc()
             return answer
         wanted = (key, generation)
         running = self._running.get(wanted)
         metrics.CACHE.labels("miss" if running is None else "shared").inc()
-        if running is None:
-            running = asyncio.ensure_future(self._compute(wanted, compute))
-            self._running[wanted] = running
-            running.add_done_callback(lambda done: self._ended(wanted, done))
         # a reader who leaves does not take the answer from those who wait with him
+        if running is not None:
+            with stage("cache"):
+                return await asyncio.shield(running)
+        running = asyncio.ensure_future(self._compute(wanted, compute))
+        self._running[wanted] = running
+        running.add_done_callback(lambda done: self._ended(wanted, done))
         return await asyncio.shield(running)
 
     def _ended(self, wanted: Wanted, done: asyncio.Future[bytes]) -> None:
@@ -179,17 +183,20 @@ class SearchCache:
         if generation is None:
             return (await compute())[0]
         claim = self._claim_name(key, generation)
-        if not await self._claim(claim):
-            answer = await self._wait_for_other(key, claim)
-            if answer is not None:
-                metrics.CACHE.labels("shared").inc()
-                return answer
+        with stage("cache"):
+            if not await self._claim(claim):
+                answer = await self._wait_for_other(key, claim)
+                if answer is not None:
+                    metrics.CACHE.labels("shared").inc()
+                    return answer
         try:
             answer, keep = await compute()
         except BaseException:
-            await self._settle(claim)
+            with stage("cache"):
+                await self._settle(claim)
             raise
-        await self._settle(claim, (self._name(key), generation + answer) if keep else None)
+        with stage("cache"):
+            await self._settle(claim, (self._name(key), generation + answer) if keep else None)
         return answer
 
     def _claim_name(self, key: str, generation: bytes) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from research_app import __version__, api, assistant, errors, logs, uploads
 from research_app.answer import api as answer_api
@@ -21,15 +23,32 @@ from research_app.services import Services, build
 from research_app.settings import Settings
 from research_app.web import desk, media, pages
 
+if TYPE_CHECKING:
+    from research_app.traces import Traces
+
+# Its spans would have the query string in them, wherever something of the process records spans.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+
+
+def _traces(settings: Settings) -> Traces | None:
+    if not settings.traces.endpoint:
+        return None
+    from research_app.traces import Traces  # noqa: PLC0415 - an extra, and nobody else pays for it
+
+    return Traces(settings.traces)
+
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     """The whole application: pages, API, assistant."""
     parts = services or build(settings)
+    traces = _traces(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with parts.running():
             yield
+        if traces:
+            await traces.close()
 
     app = FastAPI(
         title=settings.site.title,
@@ -39,6 +58,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
         responses=errors.ANSWERS,
+        telemetry=NO_TELEMETRY,
     )
     app.state.services = parts
     app.include_router(api.router)
@@ -69,5 +89,6 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         without_policy=(assistant.PATH,),
         active=parts.active,
         hash_key=logs.hash_key(settings.credentials),
+        traces=traces,
     )
     return app

@@ -24,6 +24,8 @@ from prometheus_client import (
 )
 from starlette.types import Scope
 
+from research_app.stages import STAGES, Stage
+
 if TYPE_CHECKING:
     from research_app.services import Services
 
@@ -41,6 +43,13 @@ SEARCH_SECONDS = Histogram(
 SEARCHES_TURNED_AWAY = Counter("searches_turned_away", "Searches refused since too many waited.")
 API_ERRORS = Counter("api_errors", "Answers with a status of 500 or more.", ["endpoint"])
 REQUESTS = Counter("http_requests", "Answers.", ["endpoint", "status"])
+STAGE_SECONDS = Histogram(
+    "research_request_stage_seconds",
+    "Time of a request in one of its stages, all together.",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+_STAGE_SECONDS = {name: STAGE_SECONDS.labels(name) for name in STAGES}
 CACHE = Counter("search_cache", "What the cache knew of a search.", ["outcome"])
 
 
@@ -96,6 +105,12 @@ def answered(scope: Scope, status: int) -> None:
     REQUESTS.labels(where, str(status)).inc()
     if status >= 500:
         API_ERRORS.labels(where).inc()
+
+
+def took(seconds: dict[Stage, float]) -> None:
+    """Note the stages of a request."""
+    for name, value in seconds.items():
+        _STAGE_SECONDS[name].observe(value)
 
 
 def allowed(address: str | None, networks: Iterable[str]) -> bool:

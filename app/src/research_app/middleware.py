@@ -11,7 +11,7 @@ import logging
 import re
 import time
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -20,13 +20,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from research_app import errors, metrics
 from research_app.logs import request_id
 from research_app.metrics import ActiveUsers
+from research_app.stages import Stage, Times
+
+if TYPE_CHECKING:
+    from research_app.traces import Traces
 
 logger = logging.getLogger("research_app.access")
 faults = logging.getLogger("research_app.errors")
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-QUIET = ("/live", "/ready", "/metrics")
-UNCOUNTED = (*QUIET, "/health")
+UNCOUNTED = ("/live", "/ready", "/metrics", "/health")
 CLIENT_LEFT = 499  # in logs and metrics, as proxies call it
 
 # Our own pages need nothing but their style sheet and their own script. Gradio needs more, and
@@ -68,22 +71,28 @@ class RequestMiddleware:
         without_policy: tuple[str, ...],
         active: ActiveUsers,
         hash_key: bytes,
+        *,
+        traces: Traces | None = None,
     ) -> None:
         self._app = app
         self._access_log = access_log
         self._without_policy = without_policy
         self._active = active
         self._hash_key = hash_key
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         head_only = scope["method"] == "HEAD"
-        state = scope.get("state", {}) | {"head_only": head_only}
-        scope = {**scope, "method": "GET" if head_only else scope["method"], "state": state}
         identity = _request_id(scope)
+        state = scope.get("state", {}) | {"head_only": head_only, "request_id": identity}
+        scope = {**scope, "method": "GET" if head_only else scope["method"], "state": state}
         token = request_id.set(identity)
+        of_reader = _of_reader(scope["path"])
+        times = Times(self._traces)
+        span = self._traces.request(scope) if self._traces and of_reader else None
         start = time.perf_counter()
         status, started = 500, False
 
@@ -98,7 +107,11 @@ class RequestMiddleware:
                 raise _HeadSentError
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            if of_reader:
+                with times:
+                    await self._app(scope, receive, send_with_headers)
+            else:
+                await self._app(scope, receive, send_with_headers)
         except _HeadSentError:
             pass
         except ClientDisconnect:  # in the middle of what it sent: there is nobody to answer
@@ -109,10 +122,11 @@ class RequestMiddleware:
                 raise
             await errors.broken(Request(scope))(scope, receive, send_with_headers)
         finally:
-            self._count(scope, status)
-            if self._access_log and scope["path"] not in QUIET:
-                entry = self._entry(scope, status, time.perf_counter() - start)
-                logger.info("%(method)s %(path)s %(status)s", entry, extra=entry)
+            metrics.answered(scope, status)
+            if span:
+                span.end(status)
+            if of_reader:
+                self._tell(scope, status, time.perf_counter() - start, times.seconds())
             request_id.reset(token)
 
     def _add_headers(self, headers: MutableHeaders, path: str, identity: str) -> None:
@@ -122,30 +136,45 @@ class RequestMiddleware:
         if not path.startswith(self._without_policy):
             headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
 
-    def _count(self, scope: Scope, status: int) -> None:
-        metrics.answered(scope, status)
-        if scope["path"] not in UNCOUNTED and not scope["path"].startswith("/static/"):
-            who = _user(scope) or _address(scope)
-            if who:
-                self._active.saw(who)
+    def _tell(self, scope: Scope, status: int, seconds: float, stages: dict[Stage, float]) -> None:
+        """A reader's request is over, and what was sent of its answer."""
+        metrics.took(stages)
+        if who := _user(scope) or _address(scope):
+            self._active.saw(who)
+        if self._access_log and logger.isEnabledFor(logging.INFO):
+            entry = self._entry(scope, status, seconds, stages)
+            logger.info("%(method)s %(path)s %(status)s", entry, extra=entry)
 
-    def _entry(self, scope: Scope, status: int, seconds: float) -> dict[str, Any]:
+    def _entry(
+        self, scope: Scope, status: int, seconds: float, stages: dict[Stage, float]
+    ) -> dict[str, Any]:
         entry: dict[str, Any] = {
+            "event": "request",
             "method": scope["method"],
-            "path": scope[
-                "path"
-            ],  # never the query string: what readers search is their own affair
+            # never the query string: what readers search is their own affair
+            "path": scope["path"],
+            "endpoint": metrics.endpoint(scope),
             "status": status,
-            "ms": round(1000 * seconds, 1),
+            "ms": _milliseconds(seconds),
             "client": _address(scope),
             "user": _user(scope),
         }
+        entry.update((f"{name}_ms", _milliseconds(each)) for name, each in stages.items())
         entry.update(scope.get("state", {}).get("log", {}))
         if "query" in entry:
             # with a key, or whoever reads the logs could try words until one fits
             known = hmac.digest(self._hash_key, str(entry["query"]).encode(), "sha256")
             entry["query"] = known.hex()[:16]
         return entry
+
+
+def _of_reader(path: str) -> bool:
+    """Whether a request is none of the many that load balancers, monitors and pages make."""
+    return path not in UNCOUNTED and not path.startswith("/static/")
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(1000 * seconds, 1)
 
 
 def _address(scope: Scope) -> str | None:

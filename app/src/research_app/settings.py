@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import ssl
@@ -326,6 +327,14 @@ class Health(_Section):
     timeout_seconds: Seconds = 2.0
 
 
+class Traces(_Section):
+    """Where spans are sent; empty: nowhere, and nothing of it is even imported."""
+
+    endpoint: Annotated[str, AfterValidator(_check_optional_url)] = ""
+    tls_ca: str = ""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
 class Logging(_Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     as_json: Annotated[bool, Field(alias="json")] = True
@@ -379,6 +388,7 @@ class Settings(_Section):
     retention: Retention = Retention()
     health: Health = Health()
     logging: Logging = Logging()
+    traces: Traces = Traces()
     credentials: Credentials = Credentials()
 
     @model_validator(mode="after")
@@ -397,6 +407,10 @@ class Settings(_Section):
             raise SettingsError("oidc.issuer is set, the credential oidc_client_secret is not")
         if self.answer.provider == "gemini" and not secrets.answer_key:
             raise SettingsError("answer.provider is gemini, the credential answer_key is not set")
+        if self.traces.endpoint and not _has_tracing():
+            raise SettingsError(
+                "traces.endpoint is set, the extra traces of research-app is not installed"
+            )
         if self.server.tls and not (self.certificate_path and secrets.tls_key):
             raise SettingsError(
                 "server.tls needs server.tls_certificate (or the credential tls_certificate)"
@@ -425,6 +439,13 @@ class Settings(_Section):
         if self.server.tls_certificate:
             return Path(self.server.tls_certificate)
         return self.credentials.tls_certificate
+
+
+def _has_tracing() -> bool:
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def read_credentials(directory: Path | None) -> Credentials:

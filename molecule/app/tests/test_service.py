@@ -139,7 +139,7 @@ def test_the_worker_is_there_and_off_where_there_are_no_jobs(
 ) -> None:
     host = hosts[name]
     state = host.check_output("systemctl show research-worker --property=ActiveState,UnitFileState")
-    assert sorted(state.splitlines()) == ["ActiveState=inactive", "UnitFileState=disabled"]
+    assert sorted(state.splitlines()) == ["ActiveState=inactive", "UnitFileState=linked"]
     host.run_test("systemd-analyze verify /etc/systemd/system/research-worker.service")
     exposure = host.check_output("systemd-analyze security research-worker --no-pager")
     level = re.search(r"exposure level for research-worker.service: ([\d.]+)", exposure)

@@ -61,7 +61,9 @@ def wait(condition: Callable[[], Any], seconds: float) -> Any:
 def query(host: Any, text: str) -> list[dict[str, str]]:
     """Ask the store."""
     ask = "curl -s http://127.0.0.1:9428/select/logsql/query --data-urlencode query="
-    return [json.loads(line) for line in host.check_output(ask + shlex.quote(text)).splitlines()]
+    answer = host.run(ask + shlex.quote(text))
+    # Nothing where the store is just being started.
+    return [json.loads(line) for line in answer.stdout.splitlines()] if answer.rc == 0 else []
 
 
 def say(host: Any, name: str, count: int, rate: int) -> None:
@@ -127,10 +129,8 @@ def test_a_request_is_found_at_the_edge_the_application_and_opensearch(host: Any
     slow = "[2026-11-28T23:00:00,000][WARN ][i.s.s.query] [os1] took[2s], id[id-42]"
     for unit, text in (("haproxy", access), ("research-app", served), ("opensearch", slow)):
         app.run(f"systemd-run --wait --unit={unit} echo {shlex.quote(text)}")
-    lines = wait(
-        lambda: len(f := query(host, '"id-42" !identifier:=systemd | sort by (_time)')) == 3 and f,
-        20,
-    )
+    wanted = '(request_id:="id-42" or "id-42") !identifier:=systemd | sort by (_time)'
+    lines = wait(lambda: len(f := query(host, wanted)) == 3 and f, 60)
     units = [line["unit"].removesuffix(".service") for line in lines]
     assert units == ["haproxy", "research-app", "opensearch"]
     assert lines[0]["request_id"] == lines[1]["request_id"] == "id-42"
@@ -190,7 +190,7 @@ def test_a_flood_of_one_host_loses_no_line_of_another(host: Any, app: Any) -> No
     say(app, "flood", 25000, 5000)
     say(host, "quiet", 200, 40)
     assert expect_all(host, "quiet", 200) == 0
-    expect_all(host, "flood", 25000, 90)
+    expect_all(host, "flood", 25000, 240)
 
 
 def test_a_receiver_that_is_away_holds_up_no_other_and_its_losses_are_counted(
@@ -199,7 +199,7 @@ def test_a_receiver_that_is_away_holds_up_no_other_and_its_losses_are_counted(
     wait(lambda: host.run("systemctl is-active receiver").rc == 0, 10)
     host.run("systemctl stop receiver")
     say(app, "dropped", 25000, 5000)
-    expect_all(host, "dropped", 25000, 90)
+    expect_all(host, "dropped", 25000, 240)
     wait(lambda: figure(app, "lines_dropped_total", "opensearch") > 0, 30)
     assert figure(app, "lines_dropped_total") == 0
     assert figure(app, "spool_bytes", "opensearch") < 13_000_000
@@ -210,7 +210,7 @@ def test_opensearch_and_a_syslog_server_get_the_same_lines(host: Any, app: Any) 
     say_it = "systemd-cat -t patient -p warning echo for everybody"
     app.run(f"systemd-run --wait --unit=patient {say_it}")
     kept = "grep 'for everybody' /var/lib/receiver/"
-    wait(lambda: host.run(f"{kept}opensearch").rc == 0, 60)
+    wait(lambda: host.run(f"{kept}opensearch").rc == 0, 180)
     document = json.loads(host.check_output(f"{kept}opensearch | head -n 1"))
     assert re.fullmatch(r"logs-\d{4}\.\d\d\.\d\d", document["_index"])
     assert (document["message"], document["level"]) == ("for everybody", "warning")
@@ -220,24 +220,25 @@ def test_opensearch_and_a_syslog_server_get_the_same_lines(host: Any, app: Any) 
     assert re.match(r"<\d+>1 \S+ logs-app patient ", host.check_output(f"{kept}syslog | head -n 1"))
 
 
-def door(host: Any, options: str, path: str = "/_bulk") -> str:
+def door(host: Any, options: str, path: str = "/_bulk", body: str = "") -> str:
     """Ask the door by curl, and return the status; 000 where it ends the connection."""
     ask = f"curl -s -o /dev/null -w '%{{http_code}}' --cacert /etc/research-pki/ca.pem {options} https://logs-ops:9481{path}"
-    return str(host.run(ask).stdout)
+    return str(host.run(f"printf %s {shlex.quote(body)} | {ask}").stdout)
 
 
 def test_the_door_opens_to_hosts_only_and_for_lines_only(host: Any, app: Any) -> None:
     mine = "--cert /etc/research-pki/host.pem --key /etc/research-pki/host.pem.key"
-    line = '{"create":{}}\\n{"_time":"0","_msg":"forged","host":"logs-ops","unit":"x"}\\n'
-    assert door(app, f"{mine} -H 'VL-Extra-Fields: host=logs-ops' --data-binary $'{line}'") == "200"
+    line = '{"create":{}}\n{"_time":"0","_msg":"forged","host":"logs-ops","unit":"x"}\n'
+    claims = "-H 'VL-Extra-Fields: host=logs-ops' --data-binary @-"
+    assert door(app, f"{mine} {claims}", body=line) == "200"
     assert wait(lambda: query(host, '"forged"'), 10)[0]["host"] == "logs-app"
-    assert door(app, f"--data-binary $'{line}'") == "000"
+    assert door(app, "--data-binary @-", body=line) == "000"
     for path in ("/", "/select/logsql/query?query=*", "/insert/jsonline", "/internal/force_flush"):
         assert door(app, mine, path) == "403"
     app.run(
         "openssl req -x509 -newkey rsa:2048 -nodes -keyout /tmp/k -out /tmp/c -subj /CN=logs-app"
     )
-    assert door(app, f"--cert /tmp/c --key /tmp/k --data-binary $'{line}'") == "000"
+    assert door(app, "--cert /tmp/c --key /tmp/k --data-binary @-", body=line) == "000"
 
 
 def page(host: Any, path: str, options: str = "") -> str:

@@ -28,6 +28,7 @@ from research_app.answer.provider import Provider, ProviderError
 from research_app.answer.thoughts import ThoughtFilter
 from research_app.settings import Answer as AnswerSettings
 from research_app.settings import Settings
+from research_app.stages import lasting, stage
 from research_app.web.places import place
 from research_app.web.views import shortened
 
@@ -108,13 +109,14 @@ class AnswerService:
         async with self._places:
             writing = _told(self._provider, question, passages, citations, thoughts)
             try:
-                async with contextlib.aclosing(writing):
-                    async for event in within(self._section.timeout_seconds, writing):
-                        if thoughts.late > late:
-                            late, self._thinks_first = thoughts.late, True
-                            yield found
-                        begun = begun or isinstance(event, Text)
-                        yield event
+                with lasting("model"):
+                    async with contextlib.aclosing(writing):
+                        async for event in within(self._section.timeout_seconds, writing):
+                            if thoughts.late > late:
+                                late, self._thinks_first = thoughts.late, True
+                                yield found
+                            begun = begun or isinstance(event, Text)
+                            yield event
                 return
             except TimeoutError:
                 logger.warning("answer: %s: no end in time", self._provider.name)
@@ -182,7 +184,8 @@ async def within(seconds: float, events: Events) -> Events:
     while True:
         async with asyncio.timeout_at(deadline):
             try:
-                event = await anext(events)
+                with stage("model", traced=False):
+                    event = await anext(events)
             except StopAsyncIteration:
                 return
         yield event

@@ -14,6 +14,7 @@ from research_app.index.mapping import MAPPINGS, index_body
 from research_app.index.retry import RETRIED, Params, Retry
 from research_app.logs import request_id
 from research_app.settings import Login, Settings
+from research_app.stages import stage
 
 # A node that did not answer is left alone for 10 s, then 20, 40 and 80; the library's default
 # of a minute is too long for a node that is restarted.
@@ -48,9 +49,14 @@ class Transport(AsyncTransport):
 
     async def perform_request(self, method: str, url: str, *args: Any, **more: Any) -> Any:
         """Send a request; the client gives headers by name."""
-        if (identity := request_id.get()) is not None:
-            more["headers"] = {**(more.get("headers") or {}), "X-Opaque-Id": identity}
-        return await super().perform_request(method, url, *args, **more)
+        identity = request_id.get() or ""
+        with stage("opensearch", method=method, url=url, opaque_id=identity) as carried:
+            headers = {**(more.get("headers") or {}), **carried}
+            if identity:
+                headers["X-Opaque-Id"] = identity
+            if headers:
+                more["headers"] = headers
+            return await super().perform_request(method, url, *args, **more)
 
 
 class Client(AsyncOpenSearch):

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from research_app import metrics
 from research_app.index.client import IndexUnavailableError
+from research_app.stages import stage
 
 
 class TooManySearchesError(IndexUnavailableError):
@@ -29,7 +30,8 @@ class Gate:
             raise TooManySearchesError(f"{self._waiting} searches wait already")
         self._waiting += 1
         try:
-            await self._turns.acquire()
+            with stage("waiting"):
+                await self._turns.acquire()
         finally:
             self._waiting -= 1
         self._running += 1

@@ -34,6 +34,7 @@ from research_app.search.results import from_response, is_partial, shown
 from research_app.search.suggestion import FEW, corrected, worth_asking
 from research_app.settings import Settings
 from research_app.sources.document import MAX_ID_BYTES
+from research_app.stages import stage
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class SearchService:
 
         async def ask() -> tuple[bytes, bool]:
             found = await self._ask(query)
-            return orjson.dumps(found), not found["partial"]
+            with stage("rendering"):
+                return orjson.dumps(found), not found["partial"]
 
         with metrics.searching():
             return await self._cache.get(query.fingerprint, ask)
@@ -167,7 +169,8 @@ class SearchService:
             found = await self._by_meaning(query, max(last, WINDOW))
         else:
             found = await self._request(search_body(query, self._settings), _copies(query))
-        answer = from_response(query, found)
+        with stage("rendering"):
+            answer = from_response(query, found)
         if answer["total"] <= FEW:
             answer["suggestion"] = await self._suggestion(query, found, answer["total"])
         return answer
@@ -212,9 +215,10 @@ class SearchService:
         rest = [(hit["_id"], hit["_score"]) for hit in hits]
         if self._meaning is None or not hits:
             return rest
-        model, vectors = await self._meaning.vectors([query.q])
-        weight = self._settings.meaning_weight
-        return [*order(hits[:WINDOW], model, vectors[0], weight), *rest[WINDOW:]]
+        with stage("ranking"):
+            model, vectors = await self._meaning.vectors([query.q])
+            weight = self._settings.meaning_weight
+            return [*order(hits[:WINDOW], model, vectors[0], weight), *rest[WINDOW:]]
 
     async def _source(self, identity: str, fields: list[str]) -> dict[str, Any] | None:
         """Fields of one document, taking its turn as searches do; None where there is none."""

@@ -14,6 +14,7 @@ from research_app.citation import bibtex
 from research_app.search.query import MAX_QUERY, MIN_QUERY, SearchQuery, first_problem
 from research_app.services import Services
 from research_app.settings import Settings
+from research_app.stages import stage
 from research_app.web import item_view, library_view, views
 from research_app.web.addresses import search_address
 from research_app.web.static_files import PREFIX, VersionedFiles
@@ -80,9 +81,10 @@ def page(
     headers: dict[str, str] | None = None,
 ) -> HTMLResponse:
     """A page of a template, with what every page shows."""
-    template = request.app.state.templates.get_template(name)
-    shown = {"user": current_user(request)} | values
-    return HTMLResponse(template.render(shown), status, headers or SHARED)
+    with stage("rendering"):
+        template = request.app.state.templates.get_template(name)
+        shown = {"user": current_user(request)} | values
+        return HTMLResponse(template.render(shown), status, headers or SHARED)
 
 
 def error_page(
@@ -116,7 +118,9 @@ async def _results(request: Request, parts: Services) -> Response:
         return error_page(request, 422, f"{message[:1].upper()}{message[1:]}.")
     request.state.log = {"query": query.fingerprint[:16]}
     found = await parts.search.results(query)
-    return page(request, "results.html", {**views.search_view(query, found), "words": query.q})
+    with stage("rendering"):
+        values = {**views.search_view(query, found), "words": query.q}
+        return page(request, "results.html", values)
 
 
 @router.get("/favicon.ico")
@@ -174,17 +178,18 @@ async def item(request: Request, parts: ServicesOf, identity: str) -> Response:
     passages = await parts.search.contents(identity)
     similar = await parts.search.similar(identity, SHOWN_SIMILAR)
     parts.usage.used(identity)
-    values = {
-        **item_view.item_view(
-            found,
-            passages,
-            _number(request.query_params.get("page"), 1),
-            _number(request.query_params.get("t"), 0),
-        ),
-        "bibtex": bibtex(found),
-        "similar": [views.brief_view(other) for other in similar],
-    }
-    return page(request, "item.html", values)
+    with stage("rendering"):
+        values = {
+            **item_view.item_view(
+                found,
+                passages,
+                _number(request.query_params.get("page"), 1),
+                _number(request.query_params.get("t"), 0),
+            ),
+            "bibtex": bibtex(found),
+            "similar": [views.brief_view(other) for other in similar],
+        }
+        return page(request, "item.html", values)
 
 
 def _number(text: str | None, least: int) -> int | None:
