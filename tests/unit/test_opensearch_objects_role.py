@@ -68,8 +68,10 @@ def test_a_dead_node_does_not_keep_users_and_templates_from_the_others(tmp_path:
             "children": {
                 "opensearch": {
                     "children": {
-                        "opensearch_manager": {"hosts": {**dict.fromkeys(names, {}), "os1": dead}},
-                        "opensearch_hot": {"hosts": dict.fromkeys(names, {})},
+                        "opensearch_manager": {
+                            "hosts": {**{name: {} for name in names}, "os1": dead}
+                        },
+                        "opensearch_hot": {"hosts": {name: {} for name in names}},
                     }
                 }
             },
