@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.certificates import stranger
 from ansible.module_utils.preflight.authority import carried
 from ansible.module_utils.preflight.gather import gather
 from ansible.module_utils.preflight.hosts import Answer, Site, host_mistakes
@@ -129,6 +133,67 @@ def test_another_authority_is_refused_in_one_sentence(
     assert f"pki_ca_dir = {tmp_path}/pki {said}" in line
     assert "from the controller that set the host up" in line
     assert line.startswith("edge1, edge2, os2, os3")
+
+
+@pytest.mark.parametrize(
+    ("controller", "hosts", "refused"),
+    [
+        ("old", "", False),
+        ("old", "old", False),
+        ("new old", "old", False),
+        ("new", "new old", False),
+        ("new", "old", True),
+        ("", "old", True),
+        ("new university", "university old", True),
+        ("new university", "university", False),
+    ],
+)
+def test_the_role_refuses_it_too_where_preflight_is_not_run(
+    keys: dict[str, Key], controller: str, hosts: str, refused: bool
+) -> None:
+    bundle = "".join(certificate(keys[name]) for name in hosts.split())
+    ours = [certificate(keys[name], serial=2) for name in controller.split()]
+    assert stranger(bundle, ours, [certificate(keys["university"])]) == refused
+
+
+PLAY = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: pki}
+"""
+
+
+@pytest.mark.slow
+def test_no_authority_is_made_for_hosts_that_have_one(
+    project: Path, tmp_path: Path, keys: dict[str, Key]
+) -> None:
+    for name in ("app1", "new1"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "app1/ca.pem").write_text(certificate(keys["old"]))
+    given = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "pki_dir": f"{tmp_path}/{{{{ inventory_hostname }}}}",
+        "pki_ca_passphrase": PASSPHRASE,
+    }
+    hosts = {"all": {"vars": given, "hosts": {"new1": {}, "app1": {}}}}
+    (tmp_path / "hosts.yml").write_text(json.dumps(hosts))
+    (tmp_path / "play.yml").write_text(PLAY)
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), str(tmp_path / "play.yml")]
+    done = subprocess.run(
+        command, env=environment, cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert f"{tmp_path}/pki holds no authority" in said, said
+    assert "of app1 is from one: copy the whole folder" in said
+    assert not (tmp_path / "pki").exists()
 
 
 def test_a_host_tells_the_authorities_that_it_trusts(tmp_path: Path) -> None:
