@@ -14,7 +14,11 @@ if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
 from ansible.module_utils.preflight.checks import inventory_mistakes  # noqa: E402
-from ansible.module_utils.preflight.hosts import service_addresses, service_paths  # noqa: E402
+from ansible.module_utils.preflight.hosts import (  # noqa: E402
+    authority_path,
+    service_addresses,
+    service_paths,
+)
 from ansible.module_utils.preflight.reader import InventoryReader, compiled_once, verdict  # noqa: E402
 from ansible.module_utils.preflight.report import hosts  # noqa: E402
 
@@ -42,6 +46,7 @@ class ActionModule(ActionBase):
             host.name: {
                 "paths": service_paths(inventory, host),
                 "addresses": service_addresses(host),
+                "authorities": authority_path(host),
             }
             for host in inventory.hosts.values()
         }

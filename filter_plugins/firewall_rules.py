@@ -68,6 +68,11 @@ _value:
 """
 
 KEYS = {"name", "port", "proto", "from", "to"}
+# Groups that rules may name whatever an inventory has: one that it lacks has no hosts.
+TIERS = {
+    "edge", "app", "opensearch", "opensearch_manager", "opensearch_hot", "opensearch_warm", "cache",
+    "storage", "ops",
+}  # fmt: skip
 
 
 def resolve_rules(
@@ -181,7 +186,7 @@ def _lets_in(
     for item in map(str, rule["from"]):
         if item == "any" or host in groups.get(item, ()):
             return True
-        if item in groups:
+        if item in groups or item in TIERS:
             continue
         address = ip_address(_address(str(rule["name"]), host, addresses))
         if address in ip_network(item):
@@ -227,8 +232,8 @@ def _peers(
 ) -> list[str]:
     if item == "any":
         return ["any"]
-    if item in groups:
-        return [_address(name, peer, addresses) for peer in groups[item] if peer != host]
+    if item in groups or item in TIERS:
+        return [_address(name, peer, addresses) for peer in groups.get(item, ()) if peer != host]
     try:
         ip_network(item)
     except ValueError as error:

@@ -14,8 +14,10 @@ from ansible.module_utils.certificates import (
     Wanted,
     normal_san,
     read_certificate,
+    read_text,
     reasons_to_issue,
     reasons_to_trust,
+    stranger,
 )
 
 DOCUMENTATION = r"""
@@ -38,6 +40,11 @@ options:
     type: list
     elements: str
     required: true
+  site_authorities:
+    description: Those of O(authorities) that the site brings, and that sign nothing here.
+    type: list
+    elements: str
+    default: []
   requests:
     description: Certificates that are wanted.
     type: list
@@ -169,6 +176,20 @@ def find_due(params: dict[str, Any], comparable: bool) -> dict[str, list[str]]:
     return due
 
 
+def refuse_another_authority(params: dict[str, Any]) -> None:
+    """Leave a host alone that a controller with another authority has set up.
+
+    :raises CertificateError: where there is no authority that the host and the controller share
+    """
+    bundle = Path(params["directory"]) / "ca.pem"
+    if stranger(read_text(bundle) or "", params["authorities"], params["site_authorities"]):
+        raise CertificateError(
+            f"{bundle} is from another authority than this controller's pki_ca_dir: copy that "
+            "folder from the controller that set the host up; where the change is meant, put the "
+            f"host's {bundle} into pki_ca_dir/trusted/ for it, or remove it on the host"
+        )
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -176,6 +197,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "organization": {"type": "str", "required": True},
             "authorities": {"type": "list", "elements": "str", "required": True},
+            "site_authorities": {"type": "list", "elements": "str", "default": []},
             "requests": {"type": "list", "elements": "dict", "required": True, "options": REQUEST},
             "revoked": {"type": "list", "elements": "str", "default": []},
         },
@@ -183,8 +205,11 @@ def main() -> None:
     )
     params = module.params
     packages = missing_packages()
+    comparable = "python3-cryptography" not in packages
     try:
-        due = find_due(params, "python3-cryptography" not in packages)
+        if comparable:
+            refuse_another_authority(params)
+        due = find_due(params, comparable)
         trust = reasons_to_trust(params["authorities"], Path(params["directory"]) / "ca.pem")
     except (CertificateError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))

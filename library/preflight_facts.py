@@ -25,6 +25,10 @@ options:
     type: list
     elements: str
     default: []
+  authorities:
+    description: File with the authorities that the host trusts; it may not exist yet.
+    type: path
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -56,10 +60,12 @@ def main() -> None:
         argument_spec={
             "paths": {"type": "list", "elements": "str", "default": []},
             "addresses": {"type": "list", "elements": "str", "default": []},
+            "authorities": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )
-    host = gather(module.params["paths"], module.params["addresses"])
+    asked = module.params
+    host = gather(asked["paths"], asked["addresses"], asked["authorities"])
     module.exit_json(changed=False, host=host)
 
 

@@ -7,18 +7,37 @@ import grp
 import os
 import pwd
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ssh_session import LoginRules, find_session, lockout_reason
+from ansible.module_utils.ssh_session import LoginRules, Session, find_session, lockout_reason
+from ansible.module_utils.ssh_settings import (
+    Options,
+    SettingsError,
+    Sshd,
+    any_keys,
+    key_files,
+    shut_out,
+)
 
 DOCUMENTATION = r"""
 module: ssh_login_guard
 short_description: Refuse sshd settings that would shut out Ansible itself
 description:
-  - Looks from which ssh session it was started and fails where, with the settings given, the same
-    user could not log in again. Changes nothing.
-  - Where the host is not reached by ssh (a container, the local machine) there is nothing to check.
+  - Has sshd read its whole configuration with O(content) in place of the O(fragment) that is there,
+    and fails where it would not start with it, as with a list of methods that the fragment breaks.
+  - Looks from which ssh session it was started and fails where the same user could not log in again
+    with a key alone, as sshd itself sees it. Changes nothing.
+  - Where the host is not reached by ssh (a container, the local machine) nobody is shut out.
 options:
+  fragment:
+    description: File of sshd's that is to be written; it may not exist yet.
+    type: path
+    required: true
+  content:
+    description: What is to be in it.
+    type: str
+    required: true
   password_login:
     description: Whether sshd will accept passwords.
     type: bool
@@ -48,6 +67,8 @@ author: research-stack
 EXAMPLES = r"""
 - name: Preflight | Make sure that the user of this connection can come back
   ssh_login_guard:
+    fragment: /etc/ssh/sshd_config.d/00-site.conf
+    content: "PasswordAuthentication no"
     password_login: false
     root_login: prohibit-password
     allow_groups: [admins]
@@ -61,19 +82,10 @@ user:
 """
 
 
-def has_keys(user: str) -> bool:
-    """Return whether a user can log in without a password.
-
-    Keys that sshd gets from a command of the site cannot be seen; the command itself is enough.
-    """
-    home = Path(pwd.getpwnam(user).pw_dir)
-    files = [home / ".ssh/authorized_keys", home / ".ssh/authorized_keys2"]
-    if any(file.exists() and file.read_text(errors="replace").strip() for file in files):
-        return True
-    configs = [Path("/etc/ssh/sshd_config"), *Path("/etc/ssh/sshd_config.d").glob("*.conf")]
-    words = ("authorizedkeyscommand ", "authorizedprincipals", "trustedusercakeys ")
-    lines = [line.strip().lower() for file in configs for line in file.read_text().splitlines()]
-    return any(line.startswith(words) for line in lines)
+def has_keys(options: Options, user: str) -> bool:
+    """Return whether a user can log in without a password."""
+    entry = pwd.getpwnam(user)
+    return any_keys(options, key_files(options, user, entry.pw_uid, entry.pw_dir))
 
 
 def groups_of(user: str) -> list[str]:
@@ -82,10 +94,33 @@ def groups_of(user: str) -> list[str]:
     return [grp.getgrgid(gid).gr_name for gid in os.getgrouplist(user, entry.pw_gid)]
 
 
+def reason_against(params: dict[str, Any], session: Session | None) -> str | None:
+    """Say why the settings must not be written.
+
+    :raises SettingsError: where sshd would not start with them
+    """
+    sshd, options = Sshd(), dict[str, Any]()
+    installed = Path(sshd.program).exists() and sshd.config.exists()
+    if installed:
+        options.update(sshd.options(Path(params["fragment"]), params["content"], session))
+    if session is None:
+        return None
+    keys, groups = has_keys(options, session.user), groups_of(session.user)
+    names = ("password_login", "root_login", "allow_users", "allow_groups")
+    reason = lockout_reason(
+        LoginRules(**{name: params[name] for name in names}), session, groups, keys
+    )
+    if reason or not installed or (params["password_login"] and not keys):
+        return reason
+    return shut_out(options, session, groups, keys)
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            "fragment": {"type": "path", "required": True},
+            "content": {"type": "str", "required": True},
             "password_login": {"type": "bool", "required": True, "no_log": False},
             "root_login": {"type": "str", "choices": ["no", "prohibit-password"], "required": True},
             "allow_users": {"type": "list", "elements": "str", "default": []},
@@ -94,11 +129,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     session = find_session(os.getpid())
-    if session is not None:
-        rules = LoginRules(**module.params)
-        reason = lockout_reason(rules, session, groups_of(session.user), has_keys(session.user))
-        if reason is not None:
-            module.fail_json(msg=f"{reason}: it could not log in again, so nothing was changed")
+    try:
+        reason = reason_against(module.params, session)
+    except SettingsError as error:
+        module.fail_json(msg=f"sshd would not start: {error}; nothing was changed")
+    if reason is not None:
+        module.fail_json(msg=f"{reason}: it could not log in again, so nothing was changed")
     module.exit_json(changed=False, user=session.user if session else "")
 
 

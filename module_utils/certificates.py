@@ -167,6 +167,31 @@ def reasons_to_trust(authorities: list[str], bundle_path: Path) -> list[str]:
     return reasons
 
 
+def stranger(bundle: str, authorities: list[str], site: list[str]) -> bool:
+    """Whether a host trusts an internal authority, and none that the controller has.
+
+    An authority is known by its key: its certificate may have been renewed. The site's own do not
+    count, since they stay when the internal one is another.
+    """
+    own = {key for text in site for key in _authority_keys(text)}
+    there = _authority_keys(bundle) - own
+    return bool(there) and not there & {
+        key for text in authorities for key in _authority_keys(text)
+    }
+
+
+def _authority_keys(text: str) -> set[bytes]:
+    try:
+        return {
+            certificate.public_key().public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+            for certificate in x509.load_pem_x509_certificates(text.encode())
+        }
+    except ValueError:  # none, or one that is damaged and will be written anew
+        return set()
+
+
 def read_certificate(directory: Path, name: str, authority: str) -> Found | None:
     """The certificate and key NAME of a directory; needs the cryptography library."""
     path = directory / f"{name}.pem"

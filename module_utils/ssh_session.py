@@ -17,6 +17,7 @@ class Session:
     user: str
     client: str
     port: int
+    address: str = ""  # of this host, as the client sees it
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ def find_session(pid: int, proc: Path = Path("/proc")) -> Session | None:
             raw = (proc / str(pid) / "environ").read_bytes().decode(errors="replace")
             environment = dict(item.split("=", 1) for item in raw.split("\0") if "=" in item)
             if "SSH_CONNECTION" in environment:
-                client, _, _, port = environment["SSH_CONNECTION"].split()
+                client, _, address, port = environment["SSH_CONNECTION"].split()
                 user = environment.get("SUDO_USER") or environment.get("LOGNAME", "")
-                return Session(user, client, int(port))
+                return Session(user, client, int(port), address)
         try:
             # The name before the fields, in parentheses, may hold spaces.
             pid = int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
@@ -87,10 +88,11 @@ def lockout_reason(
 
 
 def _any_match(patterns: Sequence[str], user: str, client: str) -> bool:
-    return any(_matches(pattern, user, client) for pattern in patterns)
+    return any(matches_user(pattern, user, client) for pattern in patterns)
 
 
-def _matches(pattern: str, user: str, client: str) -> bool:
+def matches_user(pattern: str, user: str, client: str) -> bool:
+    """Return whether one of AllowUsers' patterns means a user from an address."""
     name, _, origin = pattern.partition("@")
     if not fnmatchcase(user, name):
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ansible.module_utils.preflight import (
+    application,
     artifacts,
     cache,
     certificates,
@@ -50,6 +51,7 @@ INVENTORY_CHECKS: tuple[Check, ...] = (
     artifacts.sources,
     search_tier.heap,
     search_tier.one_cluster,
+    search_tier.organization,
     search_tier.age,
     search_tier.plugins,
     search_tier.node_roles,
@@ -71,6 +73,7 @@ INVENTORY_CHECKS: tuple[Check, ...] = (
     edge.known_to_nodes,
     edge.trusted_by_address,
     edge.names_that_prove_nothing,
+    application.settings,
     watching.receivers,
     watching.pauses,
     watching.retention,

@@ -19,11 +19,14 @@ ANSWER_SECONDS = 0.4
 DISCARD_PORT = 9
 
 
-def gather(paths: list[str], addresses: list[str], proc: Path = Path("/proc")) -> dict[str, Any]:
+def gather(
+    paths: list[str], addresses: list[str], authorities: str = "", proc: Path = Path("/proc")
+) -> dict[str, Any]:
     """Return all that the checks of a host ask for.
 
     :param paths: where the host's services will put their files
     :param addresses: addresses that nobody should answer at yet
+    :param authorities: the file with the authorities that the host trusts
     """
     own = sorted(set(LOCAL_ADDRESS.findall(read(proc / "net/fib_trie"))))
     return {
@@ -41,6 +44,7 @@ def gather(paths: list[str], addresses: list[str], proc: Path = Path("/proc")) -
         "paths": {path: describe_path(path, read(proc / "self/mounts")) for path in paths},
         "listeners": list(listeners(proc)),
         "units": sorted({unit_of(process) for process in processes(proc)} - {""}),
+        "authorities": read(Path(authorities)) if authorities else "",
         "answered": {
             address: "" if address in own else neighbour(address, proc) for address in addresses
         },

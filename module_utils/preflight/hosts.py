@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.module_utils.preflight import authority
 from ansible.module_utils.preflight.model import Host, Inventory, Mistake
 from ansible.module_utils.preflight.network import listening
 from ansible.module_utils.preflight.search_tier import flat, number
@@ -264,6 +265,39 @@ def free_addresses(site: Site) -> Iterator[Mistake]:
                 )
 
 
+def authorities(site: Site) -> Iterator[Mistake]:
+    """A run does not replace the authority that hosts carry by another one.
+
+    One that is rotated, as the role pki says, is among those that the controller trusts.
+    """
+    for host, facts in site.told():
+        here = authority.folder(host)
+        theirs = authority.carried(facts.get("authorities", "")) - authority.provided(host)
+        ours = authority.signing(host)
+        if here is None or not theirs or theirs & (ours | authority.trusted(host)):
+            continue
+        bundle = authority_path(host)
+        if ours:
+            problem = f"is another authority than the one that {bundle} on the host is from"
+            remedy = (
+                "copy the folder from the controller that set the host up; where the change is"
+                f" meant, put the host's {bundle} into {here}/trusted/ for it, or remove it there"
+            )
+            yield Mistake(host.name, "pki_ca_dir", str(here), problem, remedy)
+        else:
+            problem = f"holds no authority, and {bundle} on the host is from one"
+            remedy = (
+                "copy the whole folder from the controller that set the host up, or from its"
+                f" backup; for a new authority remove {bundle} on the host"
+            )
+            yield Mistake(host.name, "pki_ca_dir", str(here), problem, remedy)
+
+
+def authority_path(host: Host) -> str:
+    """Return where a host keeps the authorities that it trusts."""
+    return f"{host.get('pki_dir', '/etc/research-pki')}/ca.pem"
+
+
 HOST_CHECKS: tuple[Callable[[Site], Iterable[Mistake]], ...] = (
     reached,
     systems,
@@ -275,6 +309,7 @@ HOST_CHECKS: tuple[Callable[[Site], Iterable[Mistake]], ...] = (
     disks,
     taken_ports,
     free_addresses,
+    authorities,
 )
 
 

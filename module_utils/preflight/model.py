@@ -10,7 +10,7 @@ from typing import Any
 # A group of the same name decides which hosts such a role runs on.
 TIERS = ("edge", "app", "opensearch", "cache", "storage", "ops")
 # These roles run on every host.
-EVERYWHERE = ("preflight", "base", "firewall", "pki")
+EVERYWHERE = ("preflight", "run_lock", "base", "firewall", "pki")
 SUBGROUPS = ("opensearch_manager", "opensearch_hot", "opensearch_warm")
 
 ADMIN_NETWORKS = "base_admin_networks"

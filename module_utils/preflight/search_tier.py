@@ -80,7 +80,7 @@ def heap(inventory: Inventory) -> Iterator[Mistake]:
 def one_cluster(inventory: Inventory) -> Iterator[Mistake]:
     """All nodes are of one cluster and of one version."""
     nodes = inventory.group("opensearch")
-    for name in ("opensearch_cluster_name", "opensearch_version"):
+    for name in ("opensearch_cluster_name", "opensearch_version", "pki_organization"):
         found = sorted({str(host.get(name, "")) for host in nodes})
         if len(found) > 1:
             yield Mistake(
@@ -89,6 +89,21 @@ def one_cluster(inventory: Inventory) -> Iterator[Mistake]:
                 ", ".join(found),
                 "differs among the nodes of one cluster",
                 "set it once, in group_vars/all or group_vars/opensearch.yml",
+            )
+
+
+def organization(inventory: Inventory) -> Iterator[Mistake]:
+    """Nodes are known by the whole subject of their certificates, organization included."""
+    for host in inventory.group("opensearch"):
+        expected = str(host.get("opensearch_tls_organization", ""))
+        issued = str(host.get("pki_organization", ""))
+        if expected and issued and expected != issued:
+            yield Mistake(
+                host.name,
+                "opensearch_tls_organization",
+                expected,
+                f"is not in the certificates, which have pki_organization = {issued}",
+                "remove it, so that group_vars/all/wiring.yml makes the two one value",
             )
 
 

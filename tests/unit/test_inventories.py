@@ -72,9 +72,10 @@ def test_playbooks_are_well_formed(inventory: Path) -> None:
     ansible("ansible-playbook", "-i", str(inventory), "--syntax-check", *PLAYBOOKS)
 
 
-def test_the_inventory_reference_is_current() -> None:
+@pytest.mark.parametrize("script", ["document-inventory", "app-settings-table"])
+def test_what_is_made_of_the_project_is_current(script: str) -> None:
     done = subprocess.run(
-        ["scripts/document-inventory", "--check"],
+        [f"scripts/{script}", "--check"],
         cwd=PROJECT,
         capture_output=True,
         text=True,

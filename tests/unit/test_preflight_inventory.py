@@ -165,6 +165,47 @@ MISTAKES = {
         "app2: {app_settings: {server: {trusted_proxies: [10.0.0.10]}}}",
         ["app_settings.server.trusted_proxies = 10.0.0.10", "by certificate", "app_edges"],
     ),
+    "nodes of another organization than their certificates": (
+        "all: {pki_organization: University of Examples}\n"
+        "opensearch: {opensearch_tls_organization: research-stack}",
+        ["opensearch_tls_organization = research-stack is not in the certificates", "remove it"],
+    ),
+    "nodes of two organizations": (
+        "os1: {pki_organization: Library, opensearch_tls_organization: Library}",
+        ["pki_organization = Library, research-stack", "differs among the nodes", "set it once"],
+    ),
+    "no search at a time": (
+        "app: {app_settings: {search: {max_at_once: 0}}}",
+        ["group app: app_settings.search.max_at_once = 0 is not accepted", "write 1 to 10000"],
+    ),
+    "no job at a time": (
+        "app2: {app_jobs_at_once: 0}",
+        ["app2: app_jobs_at_once = 0 is not accepted by the application", "write 1 to 64"],
+    ),
+    "limit that is no rate": (
+        "app: {app_settings: {limits: {search: 60 each minute}}}",
+        ["app_settings.limits.search = 60 each minute is no rate", 'write it as "60/minute"'],
+    ),
+    "setting that the application has not": (
+        "app: {app_settings: {search: {max_at_one: 8}}}",
+        ["app_settings.search.max_at_one is no setting", "write max_at_once"],
+    ),
+    "section that the application has not": (
+        "app: {app_settings: {serch: {max_at_once: 8}}}",
+        ["app_settings.serch is no setting of the application", "write search"],
+    ),
+    "setting of another type": (
+        "app: {app_settings: {jobs: {keep_days: a month}}}",
+        ["app_settings.jobs.keep_days = a month is no number", "write 1 to 3650"],
+    ),
+    "level that the application has not": (
+        "app: {app_settings: {logging: {level: debug}}}",
+        ["app_settings.logging.level = debug", "write one of DEBUG, INFO, WARNING, ERROR"],
+    ),
+    "language that is none": (
+        "app: {app_settings: {ocr: {languages: [english]}}}",
+        ["app_settings.ocr.languages", "has an entry (english) that is not accepted"],
+    ),
     "edge that is called as every host": (
         "groups: {edge: [localhost]}\napp: {app_edges: [localhost]}\nedge: {edge_vrrp_peers: []}",
         ["inventory_hostname = localhost", "certificate of every host", "a name of its own"],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.ssh_session import LoginRules, Session, find_session, lockout_reason
 
-DEPLOY = Session("deploy", "10.0.0.7", 22)
+DEPLOY = Session("deploy", "10.0.0.7", 22, "10.0.0.1")
 ROOT = Session("root", "10.0.0.7", 22)
 
 
@@ -22,7 +22,7 @@ def test_the_session_is_found_behind_sudo(tmp_path: Path) -> None:
     process(tmp_path, 40, 30, "LOGNAME=root", "SUDO_USER=deploy")
     process(tmp_path, 30, 20, "LOGNAME=root")
     process(tmp_path, 20, 1, "LOGNAME=deploy", "SSH_CONNECTION=10.0.0.7 51000 10.0.0.1 2222")
-    assert find_session(40, tmp_path) == Session("deploy", "10.0.0.7", 2222)
+    assert find_session(40, tmp_path) == Session("deploy", "10.0.0.7", 2222, "10.0.0.1")
 
 
 def test_sudo_that_keeps_the_connection_is_seen_through(tmp_path: Path) -> None:

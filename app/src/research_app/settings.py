@@ -292,7 +292,11 @@ def _check_rate(rate: str) -> str:
     return rate
 
 
-Rate = Annotated[str, AfterValidator(_check_rate)]
+# What preflight knows of a rate, on a machine that has no application (scripts/app-settings-table).
+RATE_PATTERN = r"(?i)^(\s*\d+\s*(/|per)\s*\d*\s*(second|minute|hour|day|month|year)s?\s*)?$"
+Rate = Annotated[
+    str, AfterValidator(_check_rate), Field(json_schema_extra={"pattern": RATE_PATTERN})
+]
 
 
 class Limits(_Section):
