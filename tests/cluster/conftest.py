@@ -21,7 +21,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy import exceptions as errors
 
-from tests.controller import kill_tree, measured_lines
+from tests.controller import kill_tree, measured_lines, once_a_dead_run_is_forgotten
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "cluster"
@@ -171,10 +171,14 @@ class Cluster:
 
     def play(self, playbook: str, *arguments: str, timeout: float = 1500) -> Run:
         """Run a playbook to its end."""
-        started = time.monotonic()
-        process = self.start(playbook, *arguments)
-        output, _ = process.communicate(timeout=timeout)
-        return Run(process.returncode, output, time.monotonic() - started)
+
+        def once() -> Run:
+            started = time.monotonic()
+            process = self.start(playbook, *arguments)
+            output, _ = process.communicate(timeout=timeout)
+            return Run(process.returncode, output, time.monotonic() - started)
+
+        return once_a_dead_run_is_forgotten(once, lambda run: run.output)
 
     def kill_at(self, banner: str, playbook: str, *arguments: str, times: int = 1) -> str:
         """Start a playbook and kill its controller when it names a task or step so many times.

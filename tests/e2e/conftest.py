@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.controller import measured_lines
+from tests.controller import measured_lines, once_a_dead_run_is_forgotten
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -347,14 +347,24 @@ def everything_up(lab: Lab, reader: Reader) -> Iterator[None]:
 
 def run_site(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     """Run site.yml against the lab and return how it ended."""
-    command = ["ansible-playbook", "-i", str(INVENTORY), str(ROOT / "playbooks" / "site.yml")]
+    return run_playbook("site.yml", *arguments, timeout=timeout)
+
+
+def run_playbook(
+    name: str, *arguments: str, timeout: float = 900
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook against the lab and return how it ended."""
+    command = ["ansible-playbook", "-i", str(INVENTORY), str(ROOT / "playbooks" / name)]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    return subprocess.run(
-        [*command, *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
+    return once_a_dead_run_is_forgotten(
+        lambda: subprocess.run(
+            [*command, *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        ),
+        lambda done: done.stdout,
     )

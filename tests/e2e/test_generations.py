@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.controller import kill_tree
-from tests.e2e.conftest import INVENTORY, ROOT, Host, Lab, Reader, SearchTraffic, ready
+from tests.e2e.conftest import (
+    INVENTORY,
+    ROOT,
+    Host,
+    Lab,
+    Reader,
+    SearchTraffic,
+    ready,
+    run_playbook,
+)
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -28,23 +37,10 @@ def command(playbook: str, *arguments: str) -> list[str]:
     return ["ansible-playbook", "-i", str(INVENTORY), f"{ROOT}/playbooks/{playbook}", *arguments]
 
 
-def play(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg"}
-    return subprocess.run(
-        command(playbook, *arguments),
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def as_the_inventory_says() -> Iterator[None]:
     yield
-    assert play("app.yml").returncode == 0
+    assert run_playbook("app.yml").returncode == 0
 
 
 def chosen(host: Host) -> str:
@@ -100,11 +96,13 @@ def test_a_killed_rollout_and_a_loss_of_power_leave_what_served(lab: Lab, record
 def test_settings_that_cannot_serve_are_taken_back(
     lab: Lab, searching: Searching, record: Record
 ) -> None:
-    assert play("app.yml").returncode == 0
+    assert run_playbook("app.yml").returncode == 0
     nodes = lab.group("app")
     before = {node.name: running(node) for node in nodes}
     with searching() as traffic:
-        done = play("app.yml", "-e", "app_opensearch_user=nobody", "-e", "app_ready_seconds=15")
+        done = run_playbook(
+            "app.yml", "-e", "app_opensearch_user=nobody", "-e", "app_ready_seconds=15"
+        )
     said = " ".join(done.stdout.split())
     assert done.returncode != 0
     assert f"{nodes[0].name} does not become ready" in said, done.stdout[-3000:]
@@ -120,13 +118,13 @@ def test_a_rollback_and_the_way_forward_again(
     lab: Lab, reader: Reader, searching: Searching, record: Record
 ) -> None:
     nodes = lab.group("app")
-    assert play("app.yml").returncode == 0
+    assert run_playbook("app.yml").returncode == 0
     before = {node.name: running(node) for node in nodes}
-    assert play("app.yml", "-e", f"app_site_title='{TITLE}'").returncode == 0
+    assert run_playbook("app.yml", "-e", f"app_site_title='{TITLE}'").returncode == 0
     assert TITLE.encode() in reader.get("/").body
     started = time.monotonic()
     with searching(patience=8) as traffic:
-        done = play("rollback.yml", "-e", "rollback_tier=app")
+        done = run_playbook("rollback.yml", "-e", "rollback_tier=app")
     assert done.returncode == 0, done.stdout[-3000:]
     record(f"rollback of {len(nodes)} nodes: {time.monotonic() - started:.0f} s")
     record(traffic.summary("rollback"))
@@ -136,6 +134,6 @@ def test_a_rollback_and_the_way_forward_again(
 
 
 def test_a_tier_without_generations_is_refused() -> None:
-    done = play("rollback.yml", "-e", "rollback_tier=opensearch")
+    done = run_playbook("rollback.yml", "-e", "rollback_tier=opensearch")
     assert done.returncode != 0
     assert 'rollback_tier is "opensearch", and can be app' in " ".join(done.stdout.split())

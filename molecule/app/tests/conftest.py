@@ -8,6 +8,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,13 +132,19 @@ def playbook() -> Playbook:
 
     def run(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0"}
-        return subprocess.run(
-            command(*arguments, **variables),
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-        )
+        deadline = time.monotonic() + 90
+        while True:
+            done = subprocess.run(
+                command(*arguments, **variables),
+                capture_output=True,
+                text=True,
+                check=False,
+                env=environment,
+            )
+            # A run that a test killed has the lock of the site for another minute.
+            if "on this site since" not in done.stdout or time.monotonic() > deadline:
+                return done
+            time.sleep(5)
 
     return run
 
