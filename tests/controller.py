@@ -11,7 +11,6 @@ from typing import TypeVar
 import psutil
 import pytest
 
-
 Run = TypeVar("Run")
 
 
