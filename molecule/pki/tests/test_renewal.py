@@ -37,7 +37,7 @@ def test_near_the_end_it_is_renewed(hosts: dict[str, Any], playbook: Playbook) -
     """With the same key; check mode says so before and changes nothing."""
     before, old_keys = serials(hosts), keys(hosts)
     dry = playbook("--check", "--diff", pki_renew_before="366d")
-    # The site's own certificate is the site's business; the one that this host shows to others is ours.
+    # The site renews its own certificate; the one that this host shows to others is ours.
     assert dry.changes == {"pki-1": 1, "pki-2": 1, "pki-site": 1}
     assert "-host.pem: it ends 20" in dry.output
     assert serials(hosts) == before
