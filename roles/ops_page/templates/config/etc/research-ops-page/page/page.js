@@ -40,7 +40,8 @@ const refresh = () => {
     ["What", (a) => (a.annotations.summary ?? "") + a.more],
     ["Since", (a) => when(a.startsAt)],
     ["", (a) => (a.status.state === "suppressed" ? "silenced" : ""), () => "quiet"],
-    ["Runbook", (a) => a.annotations.runbook ?? ""],
+    // Of docs/runbooks/alerts in a checkout, or wherever prometheus_runbook_url says.
+    ["Runbook", (a) => (a.annotations.runbook ?? "").split("/").pop()],
   ], (a, b) => rank(a) - rank(b) || b.startsAt.localeCompare(a.startsAt), byAlert);
   fill("silences", "/alerts/api/v2/silences", "there is none", [
     ["What", (s) => s.matchers.map((m) => `${m.name}${m.isEqual ? "=" : "!="}${m.value}`).join(", ")],
