@@ -21,8 +21,7 @@ DEPLOY = Session("deploy", "10.0.0.7", 22, "10.0.0.1")
 REAL = Path("/usr/sbin/sshd")
 FRAGMENT = "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"
 # As sshd does: refuses methods that are switched off, and lists what counts.
-FAKE = """\
-#!/bin/sh
+FAKE = """#!/bin/sh
 echo "$*" >> {folder}/asked
 if ! [ -d {folder}/run ]; then
   echo "Missing privilege separation directory: {folder}/run" >&2
