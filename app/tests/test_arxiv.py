@@ -161,3 +161,9 @@ def test_a_query_that_finds_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(items[1], Refusal)
     assert items[1].reason == "only the first 1 of 99 papers were taken"
     assert len(web.asked) == 1
+
+
+def test_an_answer_with_more_in_it_than_answers_have_is_refused() -> None:
+    content = b'<feed xmlns="http://www.w3.org/2005/Atom">' + b"<a>" * 200_001
+    with pytest.raises(RefusedError, match="over 200,000 elements: not an answer of arXiv's"):
+        arxiv.parsed(content)

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import iterparse
 from pydantic import BaseModel
 
 from research_app.sources.document import (
@@ -28,6 +28,7 @@ from research_app.sources.document import (
     ready,
     validated,
 )
+from research_app.sources.feed_xml import Wide
 from research_app.sources.outcome import outcome
 from research_app.sources.tools import Tools
 
@@ -37,6 +38,7 @@ PAUSE_SECONDS = 3.0  # what arXiv asks of programs
 PAGE = 100
 MAX_PAPERS = 1000
 MAX_BYTES = 16 * 1024 * 1024
+MAX_ELEMENTS = 200_000  # an entry has some thirty, and a hundred entries are asked for at once
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 ARXIV = "{http://arxiv.org/schemas/atom}"
@@ -98,10 +100,25 @@ def _text(element: Element, name: str) -> str:
     return one_line(element.findtext(name) or "")
 
 
+def _tree(content: bytes) -> Element:
+    """The tree of an answer that has no more in it than answers have.
+
+    :raises RefusedError: there is more in it
+    """
+    root: Element | None = None
+    parts = iterparse(Wide(content), ("start",), forbid_dtd=True)
+    for count, (_, element) in enumerate(parts, 1):
+        root = element if root is None else root
+        if count > MAX_ELEMENTS:
+            raise RefusedError(f"over {MAX_ELEMENTS:,} elements: not an answer of arXiv's")
+    assert root is not None  # noqa: S101 - without a root it is malformed
+    return root
+
+
 def parsed(content: bytes) -> dict[str, Any]:
     """How many papers there are in all, and what the entries of this page give, or why nothing."""
     try:
-        root = fromstring(content, forbid_dtd=True)
+        root = _tree(content)
     except (ParseError, DefusedXmlException, ValueError):
         raise RefusedError("arXiv's answer cannot be read") from None
     total = _text(root, TOTAL)

@@ -110,7 +110,7 @@ def tree(text: str) -> tuple[Element, str]:
     return _named(root), fault
 
 
-class _Wide(io.BytesIO):
+class Wide(io.BytesIO):
     """Gives more at a time than it is asked for.
 
     Expat begins a tag that is not complete again with each piece: in pieces of 16 KiB one tag of
@@ -131,7 +131,7 @@ def _strict(text: str) -> Element:
     read = ElementTree.iterparse if guarded else iterparse
     count = 0
     root: Element | None = None
-    for _, element in read(_Wide(content), ("start",)):
+    for _, element in read(Wide(content), ("start",)):
         root = element if root is None else root
         count += 1 + len(element.attrib)
         _limit(count)
