@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from audit.playbook import PlaybookError, run_playbook
+
 PLAN = "Say what the inventory asks for"
 LOOK = "Look at the host"
 PORTS = "Try every port that the inventory names or that a host listens on"
@@ -138,22 +137,8 @@ def ask(inventory: Path, lynis_seconds: int, timeout: float) -> tuple[Host, ...]
     :param timeout: seconds for all of it
     :raises AuditError: where there are no answers
     """
-    playbook = CHECKOUT / "playbooks" / "audit.yml"
-    command = ["ansible-playbook", "-i", str(inventory), str(playbook)]
-    command += ["-e", json.dumps({"audit_lynis_seconds": lynis_seconds})]
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.json",  # and no timings between
-    }
+    variables = {"audit_lynis_seconds": lynis_seconds}
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise AuditError(f"the hosts had not answered after {timeout:.0f} s") from None
-    start = done.stdout.find("{")
-    if start < 0:
-        raise AuditError(f"Ansible gave no answer: {(done.stderr or done.stdout).strip()[-1000:]}")
-    return parsed(done.stdout[start:])
+        return parsed(run_playbook("audit.yml", inventory, variables, timeout))
+    except PlaybookError as error:
+        raise AuditError(str(error)) from None

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from audit.playbook import PlaybookError, run_playbook
+
 REPORT = "Report | Compare what is used with what there is"
 TIMEOUT = 1800.0
 
@@ -74,22 +73,10 @@ def ask(inventory: Path, variables: dict[str, int]) -> dict[str, Any]:
     """
     if not inventory.exists():
         raise CapacityError(f"there is no inventory {inventory}")
-    playbook = CHECKOUT / "playbooks" / "capacity.yml"
-    command = ["ansible-playbook", "-i", str(inventory), str(playbook)]
-    command += ["-e", json.dumps(variables)]
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.json",  # and no timings between
-    }
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise CapacityError(f"the hosts had not answered after {TIMEOUT:.0f} s") from None
-    return made(done.stdout if "{" in done.stdout else done.stdout + done.stderr)
+        return made(run_playbook("capacity.yml", inventory, variables, TIMEOUT))
+    except PlaybookError as error:
+        raise CapacityError(str(error)) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
