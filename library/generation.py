@@ -176,7 +176,6 @@ def stage(module: AnsibleModule, generations: Generations) -> dict[str, Any]:
     return {
         "changed": bool(missing or damaged or due),
         "generation": wanted.name,
-        "damaged": damaged,
         "pending": pending,
         "units": units,
         "diff": diff,

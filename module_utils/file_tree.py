@@ -258,18 +258,14 @@ class TreeWriter:
     def _validate(self, wanted: WantedFile, draft: Path) -> None:
         if wanted.validate is None:
             return
-        if "%s" not in wanted.validate:
-            raise FileTreeError(f"{wanted.path}: validate lacks %s: {wanted.validate}")
-        command = [part.replace("%s", str(draft)) for part in shlex.split(wanted.validate)]
-        program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        if program is None:
+        try:
+            refused = refusal(str(wanted.path), wanted.validate, draft, self._run)
+        except FileNotFoundError as error:
             if self._check_mode:
                 return
-            raise FileTreeError(f"{wanted.path}: the validator {command[0]} is not installed")
-        code, out, err = self._run([program, *command[1:]])
-        if code != 0:
-            said = (err.strip() or out.strip()).replace(str(draft), str(wanted.path))
-            raise FileTreeError(f"{wanted.path} was not changed, {command[0]} refuses it: {said}")
+            raise FileTreeError(f"{wanted.path}: {error}") from None
+        if refused:
+            raise FileTreeError(refused)
 
     def _replace(self, wanted: WantedFile) -> None:
         self._make_directory(wanted.path.parent)
@@ -294,6 +290,27 @@ class TreeWriter:
         uid, gid = self._ids(wanted)
         os.chown(path, -1 if uid is None else uid, -1 if gid is None else gid)
         path.chmod(wanted.mode)
+
+
+def refusal(name: str, validate: str, draft: Path, run_command: RunCommand) -> str:
+    """Return what a validator has to say against a file; nothing where it accepts it.
+
+    :param name: what the file is called in the answer
+    :param validate: the command, with %s for the draft
+    :param draft: where the new content lies
+    :raises FileNotFoundError: where the validator is not installed; the message names it
+    """
+    if "%s" not in validate:
+        return f"{name}: validate lacks %s: {validate}"
+    command = [part.replace("%s", str(draft)) for part in shlex.split(validate)]
+    program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if program is None:
+        raise FileNotFoundError(f"the validator {command[0]} is not installed")
+    code, out, err = run_command([program, *command[1:]])
+    if code == 0:
+        return ""
+    said = (err.strip() or out.strip()).replace(str(draft), name)
+    return f"{name} was not changed, {command[0]} refuses it: {said}"
 
 
 def _temporary(path: Path) -> Path:

@@ -16,24 +16,22 @@ import hashlib
 import json
 import os
 import pwd
-import shlex
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.file_manifest import write_private
+from ansible.module_utils.file_tree import SECRET_NOTE, RunCommand, refusal
 
-RunCommand = Callable[[list[str]], tuple[int, str, str]]
 # Where each unit keeps, as a link, which generation it was started with; empty after a reboot.
 RUNNING = Path("/run/research-generations")
 MANIFEST = "generation.json"
 # What an earlier version, which had no generations, left in the usual places.
 EARLIER = "of-before"
-SECRET_NOTE = "(the content of a secret file is not shown)\n"
 
 
 class GenerationError(Exception):
@@ -225,14 +223,12 @@ class Generations:
     def _validate(self, file: File, path: Path) -> None:
         if file.validate is None:
             return
-        command = [part.replace("%s", str(path)) for part in shlex.split(file.validate)]
-        program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        if program is None:
-            raise GenerationError(f"{file.path}: the validator {command[0]} is not installed")
-        code, out, err = self.run_command([program, *command[1:]])
-        if code != 0:
-            said = (err.strip() or out.strip()).replace(str(path), file.path)
-            raise GenerationError(f"{file.path} was not changed, {command[0]} refuses it: {said}")
+        try:
+            refused = refusal(file.path, file.validate, path, self.run_command)
+        except FileNotFoundError as error:
+            raise GenerationError(f"{file.path}: {error}") from None
+        if refused:
+            raise GenerationError(refused)
 
     def choose(self, name: str) -> None:
         """Make a generation the current one, in one step, and let systemd read its units.
